@@ -1,0 +1,34 @@
+# make demo, make test: on a fresh machine these two do everything.
+PYTHON ?= python3
+BIN := .venv/bin
+TORCH := torch>=2.11,<2.14
+
+.PHONY: demo test check clean
+
+demo: .venv/.demo  ## a live call of four people, one of whom is swapped (SEED=, JSON=, KEEP=1)
+	$(BIN)/vfd-monitor demo $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
+
+test: .venv/.dev  ## every test; PYTEST="-k name" narrows
+	$(BIN)/python -m pytest $(PYTEST)
+
+check: .venv/.dev  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+
+.venv/.demo: pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --editable '.[demo]'
+	touch $@
+
+# torch first: a build for this machine must be chosen before anything else asks for one.
+.venv/.dev: pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet '$(TORCH)'
+	$(BIN)/pip install --quiet --editable '.[demo,training,dev]'
+	touch $@ .venv/.demo

@@ -1,0 +1,71 @@
+"""Imports point one way: monitor -> engines -> vfd <- training. Heavy libraries stay in their rooms."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("vfd", "engines", "monitor", "training")
+MAY_IMPORT = {
+    "vfd": {"vfd"},
+    "engines": {"engines", "vfd"},
+    "monitor": {"monitor", "engines", "vfd"},
+    "training": {"training", "vfd"},
+}
+TORCH_FREE_TRAINING = (
+    "people.py",
+    "face_drawing.py",
+    "voice_synthesis.py",
+    "talking.py",
+    "call.py",
+    "call_media.py",
+)
+
+
+def imports(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            yield node.module or ""
+
+
+def files() -> list[Path]:
+    return [f for p in PACKAGES for f in sorted((ROOT / p).rglob("*.py"))]
+
+
+def importers(library: str) -> set[str]:
+    return {
+        str(f.relative_to(ROOT))
+        for f in files()
+        if any(name.split(".")[0] == library for name in imports(f))
+    }
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_import_one_way(package: str) -> None:
+    for file in (ROOT / package).rglob("*.py"):
+        ours = {name.split(".")[0] for name in imports(file)} & {*PACKAGES, "tests"}
+        assert ours <= MAY_IMPORT[package], f"{file.relative_to(ROOT)} imports {ours}"
+
+
+def test_vfd_knows_no_event_loop_and_no_network() -> None:
+    for library in ("asyncio", "socket", "httpx", "aiortc", "fastapi", "av"):
+        assert not {f for f in importers(library) if f.startswith("vfd/")}
+
+
+def test_heavy_libraries_stay_in_their_rooms() -> None:
+    assert importers("openvino") == {"vfd/faces.py", "engines/openvino_engine.py"}
+    assert importers("webrtcvad") == {"vfd/speech.py"}
+    assert all(f.startswith("monitor/") or f == "training/call.py" for f in importers("aiortc"))
+
+
+def test_a_serving_monitor_never_loads_torch() -> None:
+    rooms = importers("torch")
+    assert all(
+        f.startswith("training/") or f in {"vfd/model.py", "engines/torch_engine.py"} for f in rooms
+    )
+    assert not rooms & {f"training/{name}" for name in TORCH_FREE_TRAINING}

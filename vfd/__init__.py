@@ -1,0 +1,1 @@
+"""The science: no asyncio, no network, nothing of the other packages."""
