@@ -1,0 +1,141 @@
+"""The dual transformer of paper section 3.2.2: two encoders that share nothing, in torch.
+
+Shapes: B batch, C channels, H height, W width, T tokens (patches and the class vector), D width,
+V embedding, E heads, K width of a head (D / E). `x_BTD` is a tensor of shape (B, T, D).
+
+Where the paper is silent this is our reading: normalisation before each sub-layer, an MLP of four
+times the width with GELU, biases everywhere but in the last projection, learned positions.
+"""
+
+from pathlib import Path
+from typing import Final, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vfd.checkpoint import load_checkpoint
+from vfd.model_config import COSINE_EPS, LAYER_NORM_EPS, MLP_RATIO, ModelConfig, TowerConfig
+
+INIT_STD: Final = 0.02  # paper section 4.2: N(0, 0.02)
+
+
+class Attention(nn.Module):
+    """Self-attention, paper eq. 4 and 5. Eq. 5 divides by the root of the full width; with several
+    heads each head divides by the root of its own width (our reading)."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        B, T, D = x_BTD.shape
+        qkv_3BETK = self.qkv(x_BTD).view(B, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        q_BETK, k_BETK, v_BETK = qkv_3BETK.unbind(0)
+        y_BETK = F.scaled_dot_product_attention(q_BETK, k_BETK, v_BETK)
+        y_BTD: Tensor = self.out(y_BETK.transpose(1, 2).reshape(B, T, D))
+        return y_BTD
+
+
+class Mlp(nn.Module):
+    """Two linear layers with the exact (erf) GELU between them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.expand = nn.Linear(width, MLP_RATIO * width)
+        self.contract = nn.Linear(MLP_RATIO * width, width)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        y_BTD: Tensor = self.contract(F.gelu(self.expand(x_BTD)))
+        return y_BTD
+
+
+class Block(nn.Module):
+    """One transformer block with normalisation before each sub-layer."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+        self.attention = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+        self.mlp = Mlp(width)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        y_BTD: Tensor = x_BTD + self.attention(self.norm1(x_BTD))
+        z_BTD: Tensor = y_BTD + self.mlp(self.norm2(y_BTD))
+        return z_BTD
+
+
+class Tower(nn.Module):
+    """One encoder: patches (paper eq. 2), class vector and positions (eq. 3), blocks (eq. 4, 5),
+    and the class vector mapped to the embedding without bias."""
+
+    def __init__(self, config: TowerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.patch = nn.Conv2d(config.channels, config.width, config.patch, stride=config.patch)
+        self.class_vector = nn.Parameter(torch.empty(config.width))
+        self.positions = nn.Parameter(torch.empty(config.tokens, config.width))
+        self.blocks = nn.ModuleList(Block(config.width, config.heads) for _ in range(config.blocks))
+        self.norm = nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
+        self.projection = nn.Linear(config.width, config.embedding, bias=False)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Weights as in paper section 4.2; biases 0 and normalisations neutral (our reading)."""
+        for name, parameter in self.named_parameters():
+            if "norm" in name:
+                continue
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            else:
+                nn.init.normal_(parameter, std=INIT_STD)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """The embedding before it is scaled to unit length, (B, V): where training hangs its
+        heads. The input has the size of `TowerConfig.image`."""
+        down = self.config.padded[0] - self.config.image[0]
+        right = self.config.padded[1] - self.config.image[1]
+        if down or right:
+            x_BCHW = F.pad(x_BCHW, (0, right, 0, down))
+        x_BTD = self.patch(x_BCHW).flatten(2).transpose(1, 2)
+        class_B1D = self.class_vector.expand(len(x_BTD), 1, -1)
+        x_BTD = torch.cat([class_B1D, x_BTD], dim=1) + self.positions
+        for block in self.blocks:
+            x_BTD = block(x_BTD)
+        y_BV: Tensor = self.projection(self.norm(x_BTD[:, 0]))
+        return y_BV
+
+
+class VfdModel(nn.Module):
+    """Both towers. The cosine of paper eq. 1 is the dot product of what the two methods return."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.face = Tower(config.face)
+        self.voice = Tower(config.voice)
+
+    @classmethod
+    def from_checkpoint(cls, path: Path) -> Self:
+        """The model of a checkpoint file, float32, in evaluation mode. Raises CheckpointError."""
+        checkpoint = load_checkpoint(path)
+        model = cls(checkpoint.info.config)
+        tensors = {name: torch.from_numpy(t).float() for name, t in checkpoint.tensors.items()}
+        model.load_state_dict(tensors)
+        return model.eval()
+
+    def embed_voice(self, x_BCHW: Tensor) -> Tensor:
+        """Spectrograms (B, 1, 512, 300) float32 -> (B, V) of unit length."""
+        return F.normalize(self.voice(x_BCHW), dim=-1, eps=COSINE_EPS)
+
+    def embed_faces(self, crops_BHWC: Tensor) -> Tensor:
+        """Aligned crops (B, 224, 224, 3) uint8 RGB -> (B, V) of unit length."""
+        return F.normalize(self.face(scale_faces(crops_BHWC)), dim=-1, eps=COSINE_EPS)
+
+
+def scale_faces(crops_BHWC: Tensor) -> Tensor:
+    """uint8 [0, 255] (B, H, W, 3) -> float32 [-1, 1] (B, 3, H, W): what the face tower reads."""
+    return crops_BHWC.permute(0, 3, 1, 2).float() / 127.5 - 1.0
