@@ -1,0 +1,128 @@
+"""How well scores tell matched from unmatched pairs, and how sure that number is.
+
+Scores are cosines or any other number of which higher means "matches". "Positive" are pairs of
+one person's voice and face, "negative" pairs of two people. All functions raise ValueError for
+empty input and for NaN.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate and the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Roc:
+    """Error rates of the rule "a pair matches if its score is at least the threshold".
+
+    Three arrays of one length: `thresholds` falling from +inf to the lowest score, the shares of
+    negatives (`fpr`) and of positives (`tpr`) accepted there, both rising from 0 to 1.
+    """
+
+    thresholds: Floats
+    fpr: Floats
+    tpr: Floats
+
+
+def auc(positive: ArrayLike, negative: ArrayLike) -> float:
+    """Area under the ROC curve: how often a positive outscores a negative, ties counting half
+    (Mann-Whitney), in [0, 1]."""
+    positives, negatives = _checked(positive), _checked(negative)
+    ranks = rankdata(np.concatenate([positives, negatives]))
+    smallest = len(positives) * (len(positives) + 1) / 2
+    return float((ranks[: len(positives)].sum() - smallest) / len(positives) / len(negatives))
+
+
+def roc(positive: ArrayLike, negative: ArrayLike) -> Roc:
+    """The ROC curve, one point for every distinct score."""
+    positives, negatives = np.sort(_checked(positive)), np.sort(_checked(negative))
+    scores = np.unique(np.concatenate([positives, negatives]))[::-1]
+    return Roc(
+        thresholds=np.concatenate([[np.inf], scores]),
+        fpr=np.concatenate([[0.0], 1 - np.searchsorted(negatives, scores) / len(negatives)]),
+        tpr=np.concatenate([[0.0], 1 - np.searchsorted(positives, scores) / len(positives)]),
+    )
+
+
+def eer(positive: ArrayLike, negative: ArrayLike) -> float:
+    """Equal error rate: where as many negatives are accepted as positives are refused, in [0, 1];
+    interpolated linearly between the two points of the curve around it."""
+    curve = roc(positive, negative)
+    excess = curve.fpr - (1 - curve.tpr)  # rises from -1 to 1
+    after = int(np.argmax(excess >= 0))
+    before = after - 1
+    share = -excess[before] / (excess[after] - excess[before])
+    return float(curve.fpr[before] + share * (curve.fpr[after] - curve.fpr[before]))
+
+
+def tpr_at_fpr(positive: ArrayLike, negative: ArrayLike, fpr: float) -> float:
+    """The largest share of positives accepted by a threshold that accepts at most the share `fpr`
+    of the negatives (both in [0, 1])."""
+    curve = roc(positive, negative)
+    return float(curve.tpr[curve.fpr <= fpr].max())
+
+
+def auc_interval(
+    scores: ArrayLike,
+    matched: ArrayLike,
+    voice_ids: ArrayLike,
+    face_ids: ArrayLike,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Interval:
+    """AUC with a percentile bootstrap over identities.
+
+    Four arrays of one length, a row for every scored pair: the score, whether voice and face are
+    one person's, and whose they are. Pairs of one person are not independent of each other, so
+    whole identities are drawn with replacement: a pair counts as often as its voice's identity was
+    drawn times how often its face's was; a matched pair, which has one identity, counts once for
+    each time.
+    """
+    values = _checked(scores)
+    order = np.argsort(values)
+    is_match = np.asarray(matched, dtype=bool)[order]
+    names, rows = np.unique(np.concatenate([voice_ids, face_ids]), return_inverse=True)
+    voices, faces = rows.reshape(2, -1)[:, order]
+    starts = np.flatnonzero(np.diff(values[order], prepend=-np.inf))  # of every run of ties
+    value = _weighted_auc(np.ones(len(values)), is_match, starts)
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(resamples):
+        counts = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))
+        weights = counts[voices] * np.where(is_match, 1.0, counts[faces])
+        drawn.append(_weighted_auc(weights, is_match, starts))
+    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    return Interval(value, float(low), float(high))
+
+
+def _weighted_auc(weights: Floats, matched: NDArray[np.bool_], starts: NDArray[np.intp]) -> float:
+    """AUC of rows sorted by score; `starts` are the first rows of every run of equal scores. NaN
+    when a small resample holds no pair of one kind."""
+    positive = np.add.reduceat(weights * matched, starts)
+    negative = np.add.reduceat(weights * ~matched, starts)
+    pairs = positive.sum() * negative.sum()
+    if pairs == 0:
+        return float("nan")
+    below = np.cumsum(negative) - negative / 2
+    return float(positive @ below / pairs)
+
+
+def _checked(scores: ArrayLike) -> Floats:
+    array = np.asarray(scores, dtype=np.float64)
+    if array.ndim != 1 or not len(array):
+        raise ValueError(f"scores must be a non-empty row of numbers, not of shape {array.shape}")
+    if np.isnan(array).any():
+        raise ValueError("scores hold NaN")
+    return array
