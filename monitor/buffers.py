@@ -1,0 +1,209 @@
+"""What one participant sent in the last seconds, written by time, and the judgement on it.
+
+The buffer is the only queue between network and model: it overwrites the oldest and never grows.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.config import ScoringConfig
+from vfd.speech import speech_share
+from vfd.types import (
+    SAMPLE_RATE_HZ,
+    WINDOW_S,
+    WINDOW_SAMPLES,
+    Abstention,
+    Audio,
+    FaceFrame,
+    ParticipantKey,
+    Reason,
+    Window,
+)
+
+MARGIN_S: Final = 2.0
+"""Beyond one window: sound that runs ahead of the window being taken, and packets that are late."""
+RING_SAMPLES: Final = WINDOW_SAMPLES + round(MARGIN_S * SAMPLE_RATE_HZ)
+MAX_FACES: Final = 16
+"""8 s at two faces a second, more than `face_max_age_s`; 2.4 MB a participant."""
+FRESH_FACE_S: Final = 1.0
+"""Among faces this fresh the best picture goes first; a better but older one would show somebody
+who may have been replaced since."""
+VIDEO_PAUSE_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """A copy of the evidence for the window that ends at `end_s`, safe to read in another thread.
+
+    `audio` (48000,) float32, holes zero; `received` (48000,) bool. `faces` by time, none newer than
+    `end_s`. `last_video_s`: the newest picture of any kind. `rejected`: the newest refusal.
+    """
+
+    key: ParticipantKey
+    end_s: float
+    audio: Audio
+    received: NDArray[np.bool_]
+    faces: tuple[FaceFrame, ...]
+    last_video_s: float | None
+    rejected: tuple[float, Reason] | None
+    scoring: ScoringConfig
+
+
+class ParticipantBuffer:
+    """Written and read on the event loop alone. All times on the monitor's clock."""
+
+    def __init__(self, key: ParticipantKey, scoring: ScoringConfig) -> None:
+        self.key = key
+        self._scoring = scoring
+        self._samples: Audio = np.zeros(RING_SAMPLES, np.float32)
+        self._received = np.zeros(RING_SAMPLES, np.bool_)
+        self._head: int | None = None  # the sample after the newest, counted from time 0
+        self._faces: deque[FaceFrame] = deque(maxlen=MAX_FACES)
+        self._last_video_s: float | None = None
+        self._rejected: tuple[float, Reason] | None = None
+
+    def write_audio(self, time_s: float, samples: Audio) -> None:
+        """Places `samples` (any number, float32 in [-1, 1]) so that the first lies at `time_s`.
+        What is older than the ring is dropped; a hole before them stays zero and unreceived."""
+        start = round(time_s * SAMPLE_RATE_HZ)
+        skipped = self._make_room(start, len(samples))
+        if skipped < len(samples):
+            self._put(start + skipped, samples[skipped:])
+
+    def write_silence(self, time_s: float, duration_s: float) -> None:
+        """Silence that the sender suppressed (DTX): zeros that count as received."""
+        start = round(time_s * SAMPLE_RATE_HZ)
+        count = round(duration_s * SAMPLE_RATE_HZ)
+        skipped = self._make_room(start, count)
+        if skipped < count:
+            self._put(start + skipped, np.zeros(count - skipped, np.float32))
+
+    def write_face(self, face: FaceFrame) -> None:
+        """Keeps a usable face; faces may arrive out of order."""
+        self._faces.append(face)
+        if len(self._faces) > 1 and self._faces[-2].time_s > face.time_s:
+            self._faces = deque(sorted(self._faces, key=lambda f: f.time_s), MAX_FACES)
+        self.note_video(face.time_s)
+
+    def note_video(self, time_s: float) -> None:
+        """A picture came, whatever it shows."""
+        self._last_video_s = max(time_s, self._last_video_s or time_s)
+
+    def note_rejected(self, time_s: float, reason: Reason) -> None:
+        """A picture was looked at and showed no usable face."""
+        if self._rejected is None or time_s >= self._rejected[0]:
+            self._rejected = (time_s, reason)
+        self.note_video(time_s)
+
+    def snapshot(self, end_s: float) -> Snapshot:
+        """The evidence of the `WINDOW_S` seconds up to `end_s`; what the ring does not hold is a
+        hole."""
+        audio = np.zeros(WINDOW_SAMPLES, np.float32)
+        received = np.zeros(WINDOW_SAMPLES, np.bool_)
+        stop = round(end_s * SAMPLE_RATE_HZ)
+        start = stop - WINDOW_SAMPLES
+        if self._head is not None:
+            first = max(start, self._head - RING_SAMPLES)
+            last = min(stop, self._head)
+            for at, ring in _pieces(first, last):
+                to = slice(at - start, at - start + (ring.stop - ring.start))
+                audio[to] = self._samples[ring]
+                received[to] = self._received[ring]
+        return Snapshot(
+            key=self.key,
+            end_s=end_s,
+            audio=audio,
+            received=received,
+            faces=tuple(f for f in self._faces if f.time_s <= end_s),
+            last_video_s=self._last_video_s,
+            rejected=self._rejected,
+            scoring=self._scoring,
+        )
+
+    def _make_room(self, start: int, count: int) -> int:
+        """Advances the ring so that it ends no earlier than `start + count`, with a hole where
+        nothing was written. Returns how many of the samples are too old to be placed."""
+        stop = start + count
+        head = start if self._head is None else self._head
+        if stop > head:
+            for _, ring in _pieces(max(head, stop - RING_SAMPLES), stop):
+                self._samples[ring] = 0.0
+                self._received[ring] = False
+            head = stop
+        self._head = head
+        return max(0, head - RING_SAMPLES - start)
+
+    def _put(self, start: int, samples: Audio) -> None:
+        for at, ring in _pieces(start, start + len(samples)):
+            offset = at - start
+            self._samples[ring] = samples[offset : offset + (ring.stop - ring.start)]
+            self._received[ring] = True
+
+
+def _pieces(start: int, stop: int) -> list[tuple[int, slice]]:
+    """The run [start, stop), at most one ring long, as slices of the ring, each with the sample
+    that it begins at."""
+    if stop <= start:
+        return []
+    at = start % RING_SAMPLES
+    first = min(stop - start, RING_SAMPLES - at)
+    pieces = [(start, slice(at, at + first))]
+    if first < stop - start:
+        pieces.append((start + first, slice(0, stop - start - first)))
+    return pieces
+
+
+def judge(snapshot: Snapshot) -> Window | Abstention:
+    """The window, or the first reason why there is none: sound is looked at before pictures.
+
+    A face that is still young enough is used even where the newest pictures were refused.
+    """
+    scoring = snapshot.scoring
+    coverage = float(np.count_nonzero(snapshot.received)) / WINDOW_SAMPLES
+    if coverage < scoring.min_coverage:
+        reason = Reason.AUDIO_GAP if coverage > 0 else Reason.NO_AUDIO
+        return Abstention(snapshot.key, snapshot.end_s, reason, coverage=coverage)
+    speech = speech_share(snapshot.audio)
+    if speech < scoring.min_speech:
+        return Abstention(snapshot.key, snapshot.end_s, Reason.NO_SPEECH, speech, coverage)
+    faces = rank_faces(snapshot)
+    if not faces:
+        reason = _reason_without_face(snapshot)
+        return Abstention(snapshot.key, snapshot.end_s, reason, speech, coverage)
+    return Window(
+        key=snapshot.key,
+        start_s=snapshot.end_s - WINDOW_S,
+        end_s=snapshot.end_s,
+        audio=snapshot.audio,
+        faces=faces,
+        coverage=coverage,
+        speech=speech,
+    )
+
+
+def rank_faces(snapshot: Snapshot) -> tuple[FaceFrame, ...]:
+    """Faces of at most `face_max_age_s`, best first: those of the last `FRESH_FACE_S` by quality,
+    then the older ones from the newest."""
+    end_s = snapshot.end_s
+    usable = [f for f in snapshot.faces if end_s - f.time_s <= snapshot.scoring.face_max_age_s]
+    fresh = [f for f in usable if end_s - f.time_s <= FRESH_FACE_S]
+    older = [f for f in usable if end_s - f.time_s > FRESH_FACE_S]
+    fresh.sort(key=lambda f: (f.quality, f.time_s), reverse=True)
+    return (*fresh, *reversed(older))
+
+
+def _reason_without_face(snapshot: Snapshot) -> Reason:
+    if snapshot.last_video_s is None:
+        return Reason.NO_VIDEO
+    if snapshot.end_s - snapshot.last_video_s > VIDEO_PAUSE_S:
+        return Reason.VIDEO_PAUSED
+    newest_face_s = snapshot.faces[-1].time_s if snapshot.faces else None
+    if snapshot.rejected is not None:
+        refused_s, reason = snapshot.rejected
+        if newest_face_s is None or refused_s > newest_face_s:
+            return reason
+    return Reason.NO_FACE if newest_face_s is None else Reason.FACE_STALE

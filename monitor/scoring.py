@@ -1,0 +1,227 @@
+"""Once a hop: a window or an abstention from everybody, one batch through the engine, verdicts.
+
+Late work is skipped and counted, never queued.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.engine import Engine, EngineError
+from monitor.alerts import Alerter
+from monitor.buffers import Snapshot, judge
+from monitor.config import ScoringConfig
+from monitor.events import EventBus, abstention_event, score_event, verdict_event
+from monitor.metrics import Metrics
+from monitor.sessions import Registry, Session
+from vfd.spectrogram import BINS, FRAMES, stft512
+from vfd.types import Abstention, FaceFrame, Reason, Score, Window
+
+logger = logging.getLogger(__name__)
+
+MAX_MISSED_HOPS: Final = 60
+"""Counted after the event loop stood still; a longer stop (a suspended host) is not made up for."""
+
+
+class Scorer:
+    """Windows to similarities. Called from one thread at a time."""
+
+    def __init__(self, engine: Engine, faces_per_window: int) -> None:
+        self._engine = engine
+        self._faces_per_window = faces_per_window
+        self._faces: dict[FaceFrame, NDArray[np.float32]] = {}
+        """Embeddings of the faces that the last call used, by identity of the frame: a face is
+        looked at for several seconds, and the cache stays as small as one hop."""
+
+    def score(self, windows: Sequence[Window]) -> list[Score]:
+        """One score a window, in order. Raises EngineError, or whatever the engine raises."""
+        if not windows:
+            return []
+        voices = self._embed_voices(windows)
+        used = [window.faces[: self._faces_per_window] for window in windows]
+        self._embed_faces([face for faces in used for face in faces])
+        return [
+            Score(window.key, window.end_s, self._similarity(voice, faces), len(faces))
+            for window, voice, faces in zip(windows, voices, used, strict=True)
+        ]
+
+    def probe(self) -> None:
+        """Runs the engine on silence. Raises what it raises."""
+        self._engine.embed_voice(np.zeros((1, 1, BINS, FRAMES), np.float32))
+
+    def _embed_voices(self, windows: Sequence[Window]) -> list[NDArray[np.float32]]:
+        voices: list[NDArray[np.float32]] = []
+        batch = self._engine.best_batch
+        for start in range(0, len(windows), batch):
+            part = windows[start : start + batch]
+            voices.extend(self._engine.embed_voice(np.stack([stft512(w.audio) for w in part])))
+        return voices
+
+    def _embed_faces(self, faces: Sequence[FaceFrame]) -> None:
+        known = {face: self._faces[face] for face in faces if face in self._faces}
+        new = [face for face in dict.fromkeys(faces) if face not in known]
+        batch = self._engine.best_batch
+        for start in range(0, len(new), batch):
+            part = new[start : start + batch]
+            embeddings = self._engine.embed_faces(np.stack([face.rgb for face in part]))
+            known.update(zip(part, embeddings, strict=True))
+        self._faces = known
+
+    def _similarity(self, voice: NDArray[np.float32], faces: Sequence[FaceFrame]) -> float:
+        """Cosine between the voice and the mean direction of the faces (paper eq. 1)."""
+        face = np.mean([self._faces[face] for face in faces], axis=0)
+        norm = max(float(np.linalg.norm(face)), 1e-8)
+        similarity = float(np.dot(voice, face)) / norm
+        if not np.isfinite(similarity):
+            raise EngineError("the engine returned numbers that are not finite")
+        return min(1.0, max(-1.0, similarity))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The outcome for one participant; `speech` and `coverage` as in Window."""
+
+    result: Score | Abstention
+    speech: float
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One step for every snapshot, in order. `error`: what the engine raised; then every step is
+    an abstention with `engine_down`."""
+
+    steps: list[Step]
+    error: Exception | None = None
+
+
+def evaluate(scorer: Scorer, snapshots: Sequence[Snapshot], *, probe: bool = False) -> Evaluation:
+    """Judges and scores, live and for files alike. `probe`: try the engine even where there is
+    nothing to score. Never raises."""
+    judged: list[Window | Abstention] = []
+    try:
+        judged = [judge(snapshot) for snapshot in snapshots]
+        windows = [item for item in judged if isinstance(item, Window)]
+        if probe and not windows:
+            scorer.probe()
+        scores = iter(scorer.score(windows))
+    except Exception as error:  # an engine may raise anything; nobody's second may go uncounted
+        down = [Abstention(s.key, s.end_s, Reason.ENGINE_DOWN) for s in snapshots]
+        return Evaluation([Step(a, 0.0, 0.0) for a in down], error)
+    return Evaluation(
+        [
+            Step(next(scores) if isinstance(item, Window) else item, item.speech, item.coverage)
+            for item in judged
+        ]
+    )
+
+
+class ScoringLoop:
+    """Owns the engine's only thread while `run` runs. `clock` returns monotonic seconds, the time
+    by which the buffers are written."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        scorer: Scorer,
+        config: ScoringConfig,
+        clock: Callable[[], float],
+        bus: EventBus,
+        metrics: Metrics,
+        alerter: Alerter,
+    ) -> None:
+        self._registry = registry
+        self._scorer = scorer
+        self._config = config
+        self._clock = clock
+        self._bus = bus
+        self._metrics = metrics
+        self._alerter = alerter
+        self._job: asyncio.Task[None] | None = None
+        self.engine_up = True
+
+    async def run(self) -> None:
+        """Until cancelled; then the step that is running is finished and its thread ended."""
+        executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
+        self._metrics.engine_changed(self.engine_up)
+        try:
+            await self._hop_forever(executor)
+        finally:
+            if self._job is not None:
+                await asyncio.wait([self._job])
+            executor.shutdown()
+
+    async def _hop_forever(self, executor: ThreadPoolExecutor) -> None:
+        """On a fixed grid: a hop that is late does not shift those after it."""
+        hop_s, settle_s = self._config.hop_s, self._config.settle_s
+        due_s = self._clock() + hop_s
+        while True:
+            await asyncio.sleep(max(0.0, due_s - self._clock()))
+            await self._hop(executor, due_s - settle_s)
+            missed = max(0, int((self._clock() - due_s) // hop_s))
+            for hop in range(1, min(missed, MAX_MISSED_HOPS) + 1):
+                await self._skip(due_s + hop * hop_s - settle_s)
+            due_s += (missed + 1) * hop_s
+
+    async def _hop(self, executor: ThreadPoolExecutor, end_s: float) -> None:
+        if self._job is not None:
+            if not self._job.done():
+                await self._skip(end_s)
+                return
+            self._job.result()  # a defect of ours ends the loop instead of going unseen
+        sessions = self._registry.sessions()
+        if sessions or not self.engine_up:
+            snapshots = [session.buffer.snapshot(end_s) for session in sessions]
+            step = self._step(executor, sessions, snapshots)
+            self._job = asyncio.create_task(step, name="scoring step")
+
+    async def _skip(self, end_s: float) -> None:
+        for session in self._registry.sessions():
+            abstention = Abstention(session.key, end_s, Reason.OVERLOADED)
+            await self._apply(session, Step(abstention, 0.0, 0.0))
+
+    async def _step(
+        self,
+        executor: ThreadPoolExecutor,
+        sessions: Sequence[Session],
+        snapshots: Sequence[Snapshot],
+    ) -> None:
+        probe = not self.engine_up
+        evaluation = await asyncio.get_running_loop().run_in_executor(
+            executor, lambda: evaluate(self._scorer, snapshots, probe=probe)
+        )
+        self._note_engine(evaluation.error)
+        for session, step in zip(sessions, evaluation.steps, strict=True):
+            if self._registry.get(session.key) is session:  # who left meanwhile has no result
+                await self._apply(session, step)
+
+    def _note_engine(self, error: Exception | None) -> None:
+        up = error is None
+        if up == self.engine_up:
+            return
+        self.engine_up = up
+        self._metrics.engine_changed(up)
+        if error is None:
+            logger.info("the engine is back")
+        else:
+            logger.error("the engine failed and is tried again every hop", exc_info=error)
+
+    async def _apply(self, session: Session, step: Step) -> None:
+        result, before = step.result, session.verdict
+        verdict = session.apply(result, speech=step.speech, coverage=step.coverage)
+        if isinstance(result, Score):
+            latency_s = self._clock() - result.end_s
+            self._metrics.window_scored(latency_s)
+            self._bus.publish(score_event(result, step.speech, latency_s))
+        else:
+            self._metrics.abstained(result.reason)
+            self._bus.publish(abstention_event(result))
+        if (verdict.state, verdict.reason) != (before.state, before.reason):
+            self._bus.publish(verdict_event(session.key, result.end_s, verdict))
+        await self._alerter.observe(session)

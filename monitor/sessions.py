@@ -1,0 +1,107 @@
+"""One object a participant, and the bounded collection of them."""
+
+from collections import Counter, deque
+from typing import Final
+
+from monitor.buffers import ParticipantBuffer
+from monitor.config import Config
+from vfd.decision import Decider, DecisionLimits, State, UnknownReason, Verdict
+from vfd.types import Abstention, ParticipantKey, Reason, Score
+
+HISTORY: Final = 60
+"""Seconds of similarity kept for tables and pages."""
+
+
+class TooManyParticipants(Exception):  # noqa: N818 - says what happened, as StopIteration does
+    """The monitor is full; the message names the limit and the key that sets it."""
+
+
+class Session:
+    """Everything the monitor knows about one participant. Belongs to the event loop."""
+
+    def __init__(
+        self, key: ParticipantKey, buffer: ParticipantBuffer, decider: Decider, joined_s: float
+    ) -> None:
+        self.key = key
+        self.buffer = buffer
+        self.decider = decider
+        self.joined_s = joined_s
+        self.verdict: Verdict = decider.verdict
+        self.last_score: Score | None = None
+        self.last_abstention: Abstention | None = None
+        self.speech = 0.0  # share of the last window, in [0, 1]
+        self.coverage = 0.0
+        self.scored = 0
+        self.abstained: Counter[Reason] = Counter()
+        self.similarities: deque[float | None] = deque(maxlen=HISTORY)
+        """One entry a step, the newest last; None where there was no score."""
+
+    def apply(
+        self, result: Score | Abstention, *, speech: float = 0.0, coverage: float = 0.0
+    ) -> Verdict:
+        """Takes the outcome of one step, live or from a file. `speech` and `coverage` of its
+        window, in [0, 1]; an abstention brings its own."""
+        match result:
+            case Score():
+                self.last_score = result
+                self.scored += 1
+                self.speech, self.coverage = speech, coverage
+                self.similarities.append(result.similarity)
+                self.verdict = self.decider.update(result.end_s, result.similarity)
+            case Abstention():
+                self.last_abstention = result
+                self.abstained[result.reason] += 1
+                self.speech, self.coverage = result.speech, result.coverage
+                self.similarities.append(None)
+                self.verdict = self._without_score(result)
+        return self.verdict
+
+    def _without_score(self, abstention: Abstention) -> Verdict:
+        """While the engine is down nobody vouches for the last verdict, so there is none; the
+        decider keeps what it knew and resumes from there."""
+        before = self.verdict
+        verdict = self.decider.update(abstention.end_s, None)
+        if abstention.reason is not Reason.ENGINE_DOWN:
+            return verdict
+        ongoing = before.reason is UnknownReason.ENGINE_DOWN
+        since_s = before.since_s if ongoing else abstention.end_s
+        return Verdict(State.UNKNOWN, verdict.statistic, since_s, UnknownReason.ENGINE_DOWN)
+
+
+class Registry:
+    """The live sessions. Changed on the event loop; `sessions()` may be read from any thread."""
+
+    def __init__(self, config: Config, limits: DecisionLimits) -> None:
+        self._config = config
+        self._limits = limits
+        self._sessions: dict[ParticipantKey, Session] = {}
+        self._snapshot: tuple[Session, ...] = ()
+
+    def join(self, key: ParticipantKey, joined_s: float) -> Session:
+        """The session of `key`, a new one unless it is live already (a reconnect keeps what was
+        known). Raises TooManyParticipants."""
+        if (live := self._sessions.get(key)) is not None:
+            return live
+        limit = self._config.whip.max_participants
+        if len(self._sessions) >= limit:
+            raise TooManyParticipants(
+                f"{limit} participants are watched already (whip.max_participants)"
+            )
+        buffer = ParticipantBuffer(key, self._config.scoring)
+        session = Session(key, buffer, Decider(self._limits, joined_s), joined_s)
+        self._sessions[key] = session
+        self._snapshot = tuple(self._sessions.values())
+        return session
+
+    def leave(self, key: ParticipantKey) -> Session | None:
+        """Forgets `key`; returns what was known, or None if it was not here."""
+        session = self._sessions.pop(key, None)
+        self._snapshot = tuple(self._sessions.values())
+        return session
+
+    def get(self, key: ParticipantKey) -> Session | None:
+        return self._sessions.get(key)
+
+    def sessions(self) -> tuple[Session, ...]:
+        """In the order of joining. Never changes under the reader."""
+        return self._snapshot
