@@ -1,0 +1,235 @@
+"""Voices of synthetic people: source-filter speech in which every voice trait can be heard.
+
+Glottal pulses and noise are the sources; formants and frication bands shape them in the
+short-time Fourier domain (Klatt, 1980, with magnitudes alone). A model normalises every frequency
+over its window, so a static colour of the voice is lost to it: traits show in how things move, in
+where harmonics end and noise begins, and in rhythm. What each trait does stands in `_timbre`.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from training.people import VoiceTraits
+from training.phonemes import FRAME_RATE_HZ, Babble, babble
+from vfd.types import SAMPLE_RATE_HZ, Audio
+
+VERSION: Final = 1
+"""Goes up with anything that alters what a given seed sounds like."""
+
+_Track = NDArray[np.float32]
+
+_HOP = SAMPLE_RATE_HZ // FRAME_RATE_HZ
+_FRAME = 2 * _HOP
+_FFT = 512  # room for the ringing of a zero-phase filter around 320 samples
+_FREQUENCY_HZ = np.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE_HZ).astype(np.float32)
+_ROOT_HANN = np.sqrt(np.hanning(_FRAME + 1)[:-1]).astype(np.float32)  # sums to 1 when squared
+
+_FORMANT_GAIN = (1.0, 0.8, 0.6, 0.5, 0.5)
+_FORMANT_WIDTH_HZ = (150.0, 180.0, 240.0, 300.0, 350.0)
+_TREMOR_HZ = 5.2
+_SPEECH_RMS = 0.1  # -20 dBFS, with room for the peaks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Utterance:
+    """Speech of one person: `audio` (n,) float32 at 16 kHz in [-1, 1], and how far the mouth is
+    open, `mouth_open` (m,) float32 in [0, 1] at 100 Hz, over the same time."""
+
+    audio: Audio
+    mouth_open: NDArray[np.float32]
+
+
+def speak(voice: VoiceTraits, duration_s: float, rng: np.random.Generator) -> Utterance:
+    """`duration_s` (> 0) seconds of random words in this voice, clean, speech at -20 dBFS."""
+    samples = round(duration_s * SAMPLE_RATE_HZ)
+    frames = -(-samples // _HOP) + 2  # one more at either end for the overlap
+    timbre = _timbre(voice)
+    words = babble(frames, timbre.syllables_per_s, rng)
+    tremor = _tremor(frames, rng)
+    pitch_hz = _pitch(timbre, tremor, rng)
+    pulses = _pulses(pitch_hz, timbre, rng)
+    noise = rng.standard_normal(frames * _HOP, dtype=np.float32)
+    loudness = 1 + timbre.tremor_loudness * tremor
+    sound = _shape(pulses, noise, words, timbre, loudness)[_HOP : _HOP + samples]
+    sound *= _SPEECH_RMS / max(float(np.sqrt(np.mean(np.square(sound)))), 1e-9)
+    mouth = words.mouth[1 : 1 + max(1, round(duration_s * FRAME_RATE_HZ))]
+    return Utterance(_within_range(sound), np.clip(mouth, 0, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Timbre:
+    """What the traits make of a voice."""
+
+    formant_scale: float
+    pitch_hz: float
+    pitch_range_st: float
+    syllables_per_s: float
+    harmonics_end_hz: float
+    breath_gain: float
+    tremor_st: float
+    tremor_loudness: float
+    jitter: float
+    subharmonic: float
+
+
+def _timbre(voice: VoiceTraits) -> _Timbre:
+    age, size, larynx, breath, tempo, melody = (
+        2.5 * np.tanh(z / 2.5)  # rare extremes stay human; nearly linear within two sd
+        for z in (voice.age, voice.size, voice.larynx, voice.breath, voice.tempo, voice.melody)
+    )
+    return _Timbre(
+        formant_scale=(1.0 if voice.male else 1.17) * 1.06**-size,  # a longer tract sounds lower
+        pitch_hz=(115.0 if voice.male else 205.0) * 1.10**larynx,
+        pitch_range_st=4.0 * 1.5**melody,
+        syllables_per_s=4.3 * 1.19**tempo,
+        harmonics_end_hz=2300.0 * 1.6**-breath,
+        breath_gain=0.5 * 1.6**breath,
+        tremor_st=0.65 * 1.55**age,
+        tremor_loudness=0.2 * 1.4**age,
+        jitter=0.002 * 1.4**age,
+        subharmonic=0.06 * 1.6**age,
+    )
+
+
+def _tremor(frames: int, rng: np.random.Generator) -> _Track:
+    """The shape of the tremor, in [-1, 1]: about 5 Hz, never quite regular."""
+    drift = np.cumsum(rng.normal(0, 0.08, frames))
+    turns = np.arange(frames) * (_TREMOR_HZ / FRAME_RATE_HZ)
+    return np.sin(2 * np.pi * (turns + rng.random()) + drift).astype(np.float32)
+
+
+def _pitch(timbre: _Timbre, tremor: _Track, rng: np.random.Generator) -> _Track:
+    """Pitch (Hz) of every frame. Accents swing over the voice's own range about once a second,
+    whatever the pace of the syllables; their timing and depth are the words' business."""
+    frames = len(tremor)
+    knots = max(2, round(frames / FRAME_RATE_HZ * 2.4) + 2)
+    sign = np.where(np.arange(knots) % 2 == rng.integers(2), 1.0, -1.0)
+    heights = sign * rng.uniform(0.7, 1.0, knots)
+    times = np.cumsum(rng.uniform(0.33, 0.51, knots)) * FRAME_RATE_HZ
+    times -= times[0] + rng.uniform(0, 0.3) * FRAME_RATE_HZ
+    position = np.interp(np.arange(frames), times, np.arange(knots))
+    low = np.minimum(position.astype(int), knots - 2)
+    ease = 0.5 - 0.5 * np.cos(np.pi * (position - low))
+    accent = heights[low] + (heights[low + 1] - heights[low]) * ease
+    semitones = 0.5 * timbre.pitch_range_st * accent + timbre.tremor_st * tremor
+    return np.asarray(timbre.pitch_hz * 2 ** (semitones / 12), np.float32)
+
+
+def _pulses(pitch_hz: _Track, timbre: _Timbre, rng: np.random.Generator) -> Audio:
+    """Glottal pulses of unit power, (frames * _HOP,), each placed between samples."""
+    samples = len(pitch_hz) * _HOP
+    cycles = np.concatenate([[0.0], np.cumsum(pitch_hz.astype(np.float64)) / FRAME_RATE_HZ])
+    wanted = np.arange(rng.random(), cycles[-1])
+    at = np.interp(wanted, cycles, np.arange(len(cycles)) * float(_HOP))
+    period = np.gradient(at)
+    at += rng.normal(0, timbre.jitter, len(at)) * period
+    uneven = 1 + timbre.subharmonic * np.where(np.arange(len(at)) % 2, 1.0, -1.0)
+    shimmer = 1 + 6 * timbre.jitter * rng.standard_normal(len(at))
+    offsets = np.arange(-7, 9)
+    first = np.floor(at).astype(int)
+    distance = offsets - (at - first)[:, None]
+    kernel = np.sinc(0.95 * distance) * np.cos(np.pi * distance / 18) ** 2
+    index = first[:, None] + offsets
+    kernel *= (np.sqrt(period) * uneven * shimmer)[:, None]
+    inside = (index >= 0) & (index < samples)
+    return np.bincount(index[inside], kernel[inside], samples).astype(np.float32)
+
+
+def _shape(pulses: Audio, noise: Audio, words: Babble, timbre: _Timbre, loudness: _Track) -> _Track:
+    """Sources through the vocal tract, frame by frame with overlap-add; same length as `pulses`."""
+    source, hiss = fft.rfft(_frames(np.stack([pulses, noise])), _FFT)
+    tract = _tract(words.formants_hz * timbre.formant_scale)
+    slope = 1 / np.sqrt(1 + np.square(_FREQUENCY_HZ / 500))  # glottis -12, lips +6 dB per octave
+    ratio = np.square(_FREQUENCY_HZ / timbre.harmonics_end_hz)
+    harmonic = slope / np.sqrt(1 + ratio * ratio)
+    breathy = slope * ratio / np.sqrt(1 + ratio * ratio)
+    puff = timbre.breath_gain * slope
+    voiced = (words.voiced * loudness)[:, None]
+    spectrum = source * (tract * (voiced * harmonic))
+    noise_gain = tract * (voiced * breathy + words.aspirated[:, None] * puff)
+    noise_gain += _friction(words, timbre.formant_scale)
+    spectrum += hiss * noise_gain
+    return _overlap_add(fft.irfft(spectrum, _FFT)[:, :_FRAME] * _ROOT_HANN)
+
+
+def _tract(formants_hz: _Track) -> _Track:
+    """Gain of the vocal tract, (frames, bins)."""
+    gain = np.full((len(formants_hz), len(_FREQUENCY_HZ)), 0.02, np.float32)
+    for k, (peak, width_hz) in enumerate(zip(_FORMANT_GAIN, _FORMANT_WIDTH_HZ, strict=True)):
+        x = (_FREQUENCY_HZ - formants_hz[:, k, None]) * np.float32(2 / width_hz)
+        x *= x
+        x += 1
+        gain += np.float32(peak) / x
+    return gain
+
+
+def _friction(words: Babble, formant_scale: float) -> _Track:
+    """Gain of the frication noise, (frames, bins)."""
+    centre = words.band_hz[:, None] * np.float32(formant_scale)
+    x = (_FREQUENCY_HZ - centre) * (2 / words.width_hz[:, None])
+    return np.asarray(0.12 * words.fricated[:, None] / (1 + x * x), np.float32)
+
+
+def _frames(signals: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(s, frames * _HOP) to (s, frames, _FRAME), windowed; frame k starts at _HOP * (k - 1)."""
+    s, n = signals.shape
+    halves = np.concatenate([np.zeros((s, _HOP), np.float32), signals], axis=1)
+    halves = halves.reshape(s, n // _HOP + 1, _HOP)
+    return np.concatenate([halves[:, :-1], halves[:, 1:]], axis=2) * _ROOT_HANN
+
+
+def _overlap_add(frames: _Track) -> _Track:
+    sound = frames[:, _HOP:].copy()
+    sound[:-1] += frames[1:, :_HOP]
+    return sound.reshape(-1)
+
+
+def record(audio: Audio, rng: np.random.Generator) -> Audio:
+    """What a microphone makes of clean speech, drawn anew for every clip and telling nothing about
+    who speaks: room, slope of the microphone, level of -32 to -14 dBFS, background noise 18 to
+    45 dB below it. `audio` (n,), n > 0; returns (n,)."""
+    n = len(audio)
+    size = fft.next_fast_len(n + SAMPLE_RATE_HZ // 4, real=True)
+    frequency_hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE_HZ)
+    slope = np.maximum(frequency_hz, 100) ** rng.uniform(-0.4, 0.4)  # +-2.4 dB per octave
+    heard = fft.irfft(fft.rfft(audio, size) * fft.rfft(_room(rng), size) * slope, size)[:n]
+    heard = heard / max(float(np.sqrt(np.mean(np.square(heard)))), 1e-9)
+    heard = heard + 10 ** (-rng.uniform(18, 45) / 20) * _background(n, frequency_hz, rng)
+    return _within_range(heard * 10 ** (rng.uniform(-32, -14) / 20))
+
+
+def _room(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Impulse response: the direct sound and a decaying tail 8 to 25 dB below it."""
+    decay_s = rng.uniform(0.02, 0.06)  # to 1/e; 60 dB in 0.14 to 0.4 s
+    time_s = np.arange(SAMPLE_RATE_HZ // 4) / SAMPLE_RATE_HZ
+    tail = rng.standard_normal(len(time_s)) * np.exp(-time_s / decay_s)
+    tail *= 10 ** (-rng.uniform(8, 25) / 20) / np.sqrt(np.sum(tail * tail))
+    tail[0] = 1.0
+    return tail
+
+
+def _background(
+    n: int, frequency_hz: NDArray[np.floating], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Noise of unit power, (n,): white to pink, with or without the hum of the mains."""
+    phases = rng.standard_normal((2, len(frequency_hz)))
+    colour = np.maximum(frequency_hz, 50) ** -rng.uniform(0, 0.6)
+    noise = fft.irfft((phases[0] + 1j * phases[1]) * colour)[:n]
+    noise /= np.sqrt(np.mean(noise * noise))
+    if rng.random() < 0.3:
+        time_s = np.arange(n) / SAMPLE_RATE_HZ
+        mains_hz = rng.choice([50.0, 60.0])
+        for k in (1, 2, 3, 5):
+            turn = k * mains_hz * time_s + rng.random()
+            noise += rng.uniform(0, 1) / k * np.sin(2 * np.pi * turn)
+    return np.asarray(noise / np.sqrt(np.mean(noise * noise)))
+
+
+def _within_range(sound: NDArray[np.floating]) -> Audio:
+    """Turned down when a peak would clip."""
+    peak = float(np.max(np.abs(sound)))
+    return (sound * min(1.0, 0.99 / max(peak, 1e-9))).astype(np.float32)
