@@ -11,19 +11,16 @@ from numpy.typing import NDArray
 from training.face_features import (
     NEUTRAL,
     Colour,
-    Grey,
     Palette,
+    Relief,
     fill,
     paint_brows,
     paint_eyes,
     paint_mouth,
     paint_nostrils,
-    relief,
-    stroke,
+    scaled,
 )
 from training.face_geometry import (
-    MOUTH_Y,
-    FaceShape,
     View,
     arch,
     ellipse,
@@ -48,6 +45,7 @@ class FaceDrawer:
     def __init__(self, face: FaceTraits, scene: Scene, width: int = 640, height: int = 360) -> None:
         self._scene = scene
         self._shape = shape_of(face)
+        self._relief = Relief(self._shape, scene)
         self._palette = palette_of(face, scene)
         self._unit_px = scene.eye_distance * height
         self._centre = np.array([scene.centre_x * width, scene.centre_y * height])
@@ -62,7 +60,7 @@ class FaceDrawer:
         left, top, right, bottom = self._region(pose)
         size = ((right - left) * SUPERSAMPLING, (bottom - top) * SUPERSAMPLING)
         part = frame[top:bottom, left:right]
-        canvas = cv2.resize(part, size, interpolation=cv2.INTER_NEAREST)
+        canvas = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_NEAREST), np.uint8)
         origin = (self._centre - (left, top) + 0.5) * SUPERSAMPLING - 0.5
         unit_px = self._unit_px * SUPERSAMPLING
         view = View(pose, self._shape.half_width, unit_px, (origin[0], origin[1]))
@@ -81,13 +79,13 @@ class FaceDrawer:
     def _draw_head(self, canvas: Rgb, view: View, pose: Pose) -> None:
         shape, palette = self._shape, self._palette
         if shape.long_hair:
-            fill(canvas, view, hair_fall(shape), _scaled(palette.hair, 0.82))
+            fill(canvas, view, hair_fall(shape), scaled(palette.hair, 0.82))
         self._draw_neck(canvas, view, pose)
         self._draw_skin(canvas, view, pose)
         paint_nostrils(canvas, view, shape, palette)
         paint_eyes(canvas, view, shape, pose, palette)
         paint_mouth(canvas, view, shape, pose, palette)
-        _draw_hair_cap(canvas, view, shape, palette)
+        fill(canvas, view, hair_cap(shape), palette.hair)
         paint_brows(canvas, view, shape, pose, palette)
 
     def _draw_neck(self, canvas: Rgb, view: View, pose: Pose) -> None:
@@ -95,7 +93,7 @@ class FaceDrawer:
         away = np.array([pose.dx, pose.dy])
         foot = (np.array([[0.72, 2.7], [-0.72, 2.7]]) - away) @ view.turn.T
         neck = np.concatenate([np.array([[-0.62, 1.0], [0.62, 1.0]]), foot])
-        fill(canvas, view, neck, _scaled(self._palette.skin, 0.66))
+        fill(canvas, view, neck, scaled(self._palette.skin, 0.66))
 
     def _draw_skin(self, canvas: Rgb, view: View, pose: Pose) -> None:
         shape = self._shape
@@ -104,15 +102,17 @@ class FaceDrawer:
         if not shape.long_hair:
             for side in (-1, 1):
                 fill(mask, view, ellipse(side * shape.half_width, 0.3, 0.13, 0.28), 255)
-        shade = relief(view, shape, self._scene, mask.shape)
+        coarse = view.scaled(1 / SUPERSAMPLING)  # light is smooth: no need for every pixel
+        height, width = canvas.shape[:2]
+        shade = self._relief.shade(coarse, (height // SUPERSAMPLING, width // SUPERSAMPLING))
         skin = cv2.LUT(cv2.merge([shade, shade, shade]), self._skin_ramp)
-        cv2.copyTo(skin, cv2.compare(mask, 127, cv2.CMP_GT), canvas)
+        skin = cv2.resize(skin, (width, height), interpolation=cv2.INTER_LINEAR)
+        cv2.copyTo(skin, np.where(mask > 127, mask, 0), canvas)
 
     def _with_noise(self, frame: Rgb) -> Rgb:
         x, y = self._rng.integers(NOISE_MARGIN_PX, size=2)
         noise = self._noise[y : y + frame.shape[0], x : x + frame.shape[1]]
-        noisy: Rgb = cv2.add(frame, noise, dtype=cv2.CV_8U)
-        return noisy
+        return np.asarray(cv2.add(frame, noise, dtype=cv2.CV_8U), np.uint8)
 
 
 def palette_of(face: FaceTraits, scene: Scene) -> Palette:
@@ -120,14 +120,14 @@ def palette_of(face: FaceTraits, scene: Scene) -> Palette:
     that shapes can be read on everybody."""
     skin = _mix((128, 86, 64), (236, 196, 170), face.skin_tone)
     hair = _mix((38, 30, 28), (138, 98, 56), face.hair_colour)
-    hair = _scaled(hair, min(1.0, 0.52 * sum(skin) / sum(hair)))
+    hair = scaled(hair, min(1.0, 0.52 * sum(skin) / sum(hair)))
     iris = _mix((70, 45, 25), (90, 130, 165), face.eye_colour)
-    lips = _mix(_scaled(skin, 0.72), (150, 50, 55), 0.45)
+    lips = _mix(scaled(skin, 0.72), (150, 50, 55), 0.45)
     colours = (
         skin,
         hair,
-        _scaled(hair, 0.75),
-        _scaled(iris, 0.85),
+        scaled(hair, 0.75),
+        scaled(iris, 0.85),
         (225.0, 222.0, 218.0),
         lips,
         (28.0, 18.0, 18.0),
@@ -147,23 +147,14 @@ def _mix(a: Colour, b: Colour, share: float) -> Colour:
     return red, green, blue
 
 
-def _scaled(colour: Colour, gain: float) -> Colour:
-    return colour[0] * gain, colour[1] * gain, colour[2] * gain
-
-
 def _skin_ramp(skin: Colour) -> NDArray[np.uint8]:
     """(256, 1, 3): the colour of skin at each level of the relief; shadows are redder."""
     level = np.arange(256)[:, None] / NEUTRAL
     power = np.array([0.85, 1.05, 1.1])
     ramp = np.array(skin) * np.minimum(level, 1.0) ** power
     ramp += (255 - np.array(skin)) * np.clip(level - 1, 0, 1) * 0.8
-    return np.clip(ramp, 0, 255).astype(np.uint8)[:, None, :]
-
-
-def _draw_hair_cap(canvas: Rgb, view: View, shape: FaceShape, palette: Palette) -> None:
-    fill(canvas, view, hair_cap(shape), palette.hair)
-    crown = arch(0.6 * shape.half_width, -0.95, -1.2 - 0.4 * shape.hair_volume, 2.2)
-    stroke(canvas, view, crown, _scaled(palette.hair, 1.15), 0.06)
+    levels: NDArray[np.uint8] = np.clip(ramp, 0, 255).astype(np.uint8)
+    return levels.reshape(256, 1, 3)
 
 
 def _still_parts(
@@ -173,13 +164,13 @@ def _still_parts(
     small_w, small_h = width // 4, height // 4
     first, second = (np.array(_lit(colour, scene)) for colour in scene.background)
     share = np.linspace(0, 1, small_w)[None, :, None]
-    small = np.broadcast_to(first + (second - first) * share, (small_h, small_w, 3))
-    small = np.clip(small, 0, 255).astype(np.uint8)
+    row = np.clip(first + (second - first) * share, 0, 255).astype(np.uint8)
+    small = np.repeat(row, small_h, axis=0)
     for x, y, radius, colour in scene.shapes:
         at = (round(x * small_w), round(y * small_w))
         cv2.circle(small, at, round(radius * small_w), _lit(colour, scene), -1)
-    small = cv2.GaussianBlur(small, (0, 0), 3)
-    still = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    cv2.GaussianBlur(small, (0, 0), 3, small)
+    still = np.asarray(cv2.resize(small, (width, height)), np.uint8)
     resting = View(Pose(), 1.0, unit_px, (centre[0], centre[1]))
     below = max(4.0, (height - centre[1]) / unit_px + 0.5)
     shoulders = arch(2.7, below, 2.05, 2.6)

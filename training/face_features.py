@@ -1,6 +1,6 @@
 """Parts of a drawn face: the relief of the skin, and the features painted on it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -25,6 +25,8 @@ NEUTRAL = 150
 """The grey level of the relief at which skin has its own colour; less is shadow."""
 NOSE_LIFT = 0.28
 SIDES = (-1.0, 1.0)
+_T = np.linspace(0, 1, 9)
+_BEZIER = np.stack([(1 - _T) ** 2, 2 * _T * (1 - _T), _T**2], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +67,61 @@ def curve(
     start: tuple[float, float], bend: tuple[float, float], end: tuple[float, float]
 ) -> Points:
     """A quadratic Bezier curve, (9, 2)."""
-    t = np.linspace(0, 1, 9)[:, None]
-    points: Points = (
-        (1 - t) ** 2 * np.array(start) + 2 * t * (1 - t) * np.array(bend) + t * t * np.array(end)
-    )
+    points: Points = _BEZIER @ np.array([start, bend, end])
     return points
 
 
+def scaled(colour: Colour, gain: float) -> Colour:
+    return colour[0] * gain, colour[1] * gain, colour[2] * gain
+
+
 def mirrored(points: Points, side: float) -> Points:
-    return points * np.array([side, 1.0])
+    """The other side's shape where `side` is -1, the same where it is 1."""
+    return np.multiply(points, (side, 1.0))
 
 
-def relief(view: View, shape: FaceShape, scene: Scene, size: tuple[int, int]) -> Grey:
-    """The light on the skin, (height, width) for `size`, around NEUTRAL."""
-    soft = np.full(size, 128, np.uint8)
-    _draw_soft(soft, view, shape)
-    _blur(soft, 0.055 * view.unit_px)
-    lines = np.zeros(size, np.uint8)
-    _draw_lines(lines, view, shape)
-    _blur(lines, 0.02 * view.unit_px)
-    light = _light(view, shape, scene, size)
-    shaded = cv2.addWeighted(soft, 1.0, lines, -1.0, NEUTRAL - 128 - 96, dtype=cv2.CV_16S)
-    total: Grey = cv2.add(shaded, light, dtype=cv2.CV_8U)
-    return total
+@dataclass(frozen=True, slots=True, eq=False)
+class Mark:
+    """A patch of light or shadow on the skin: filled, or a line `width` eye distances thick."""
+
+    points: Points
+    level: int
+    width: float = 0.0
+    lift: float = 0.0
+
+
+class Relief:
+    """The light on one person's skin. What does not change with the pose is prepared once."""
+
+    def __init__(self, shape: FaceShape, scene: Scene) -> None:
+        self._shape, self._scene = shape, scene
+        self._soft = _soft_marks(shape)
+        self._lines = _line_marks(shape)
+
+    def shade(self, view: View, size: tuple[int, int]) -> Grey:
+        """Grey levels (height, width) for `size`; NEUTRAL shows the skin's own colour."""
+        soft = np.full(size, 128, np.uint8)
+        _draw_marks(soft, view, self._soft)
+        _blur(soft, 0.055 * view.unit_px)
+        lines = np.zeros(size, np.uint8)
+        _draw_marks(lines, view, self._lines)
+        _blur(lines, 0.02 * view.unit_px)
+        total = _light(view, self._shape, self._scene, size).astype(np.int16) + soft - lines
+        shade: Grey = np.clip(total + (NEUTRAL - 128 - 96), 0, 255).astype(np.uint8)
+        return shade
+
+
+def _draw_marks(image: Grey, view: View, marks: list[Mark]) -> None:
+    """Projects all points at once: one by one costs more than drawing them."""
+    lengths = [len(mark.points) for mark in marks]
+    lift = np.repeat([mark.lift for mark in marks], lengths)
+    fixed = view.fixed(np.concatenate([mark.points for mark in marks]), lift)
+    for mark, points in zip(marks, np.split(fixed, np.cumsum(lengths)[:-1]), strict=True):
+        if mark.width:
+            thickness = max(1, round(mark.width * view.unit_px))
+            cv2.polylines(image, [points], False, mark.level, thickness, cv2.LINE_AA, SUBPIXEL_BITS)
+        else:
+            cv2.fillPoly(image, [points], mark.level, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
 def _blur(image: Grey, sigma: float) -> None:
@@ -105,46 +139,57 @@ def _light(view: View, shape: FaceShape, scene: Scene, size: tuple[int, int]) ->
     round_off = -46 * np.clip(x * x + 0.6 * y * y, 0, 1.5) ** 1.5
     lit = 26 * scene.light_x * x + 16 * scene.light_y * y
     small = np.clip(96 + 8 + round_off + lit, 0, 255).astype(np.uint8)
-    light: Grey = cv2.resize(small, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    light: Grey = np.asarray(cv2.resize(small, (size[1], size[0])), np.uint8)
     return light
 
 
-def _draw_soft(soft: Grey, view: View, shape: FaceShape) -> None:
+def _soft_marks(shape: FaceShape) -> list[Mark]:
+    """Sockets, cheeks, nose, lip and chin, around a level of 128."""
     nose = shape.nose_half_width
+    marks = []
     for side in SIDES:
-        socket = ellipse(side * 0.48, -0.06, 0.34, 0.24)
-        fill(soft, view, socket, 98)
-        fill(soft, view, ellipse(side * 0.62, 0.52, 0.2, 0.16), 140)
+        marks.append(Mark(ellipse(side * 0.48, -0.06, 0.34, 0.24), 98))
+        marks.append(Mark(ellipse(side * 0.62, 0.52, 0.2, 0.16), 140))
         bridge = curve((0.13, -0.2), (0.13, 0.25), (nose * 0.95, NOSE_TIP_Y))
-        stroke(soft, view, mirrored(bridge, side), 96, 0.11, NOSE_LIFT / 2)
+        marks.append(Mark(mirrored(bridge, side), 96, 0.11, NOSE_LIFT / 2))
     under_nose = np.array([[-nose, 0.62], [nose, 0.62], [0.1, 0.78], [-0.1, 0.78]])
-    fill(soft, view, under_nose, 82)
-    fill(soft, view, ellipse(0, NOSE_TIP_Y - 0.02, nose * 0.8, 0.12), 138, NOSE_LIFT)
     ridge = np.array([[0, -0.15], [0, NOSE_TIP_Y - 0.1]])
-    stroke(soft, view, ridge, 176, 0.1, NOSE_LIFT)
-    fill(soft, view, ellipse(0, NOSE_TIP_Y - 0.05, 0.085, 0.075), 190, NOSE_LIFT)
-    fill(soft, view, ellipse(0, 1.3, 0.26, 0.06), 100)
-    fill(soft, view, ellipse(0, 1.48, 0.18, 0.09), 142)
+    return [
+        *marks,
+        Mark(under_nose, 82),
+        Mark(ellipse(0, NOSE_TIP_Y - 0.02, nose * 0.8, 0.12), 138, lift=NOSE_LIFT),
+        Mark(ridge, 176, 0.1, NOSE_LIFT),
+        Mark(ellipse(0, NOSE_TIP_Y - 0.05, 0.085, 0.075), 190, lift=NOSE_LIFT),
+        Mark(ellipse(0, 1.3, 0.26, 0.06), 100),
+        Mark(ellipse(0, 1.48, 0.18, 0.09), 142),
+    ]
 
 
-def _draw_lines(lines: Grey, view: View, shape: FaceShape) -> None:
-    """Age lines as strong as the age, and the wings of the nose."""
+def _line_marks(shape: FaceShape) -> list[Mark]:
+    """Age lines as strong as the age, and the wings of the nose: levels of shadow from 0."""
     strength = round(95 * shape.age_lines)
-    for y in (-0.58, -0.71, -0.84):
-        forehead = curve((-0.5, y + 0.02), (0, y - 0.05), (0.5, y + 0.02))
-        stroke(lines, view, forehead, strength, 0.035)
     corner = 0.5 + shape.eye_half_width
     wing = shape.nose_half_width
-    for side in SIDES:
-        fold = curve((0.36, 0.68), (0.58, 0.82), (0.56, 1.1))
-        stroke(lines, view, mirrored(fold, side), strength, 0.05)
-        bag = curve((0.3, 0.24), (0.5, 0.36), (0.72, 0.22))
-        stroke(lines, view, mirrored(bag, side), round(0.7 * strength), 0.035)
-        for rise in (-0.09, 0.02, 0.13):
-            foot = np.array([[corner + 0.04, rise * 0.3], [corner + 0.18, rise]])
-            stroke(lines, view, mirrored(foot, side), strength, 0.03)
-        ala = curve((wing * 0.8, 0.42), (wing * 1.3, 0.55), (wing * 0.85, 0.68))
-        stroke(lines, view, mirrored(ala, side), 90, 0.05, NOSE_LIFT / 2)
+    right = [
+        Mark(curve((0.36, 0.68), (0.58, 0.82), (0.56, 1.1)), strength, 0.05),
+        Mark(curve((0.3, 0.24), (0.5, 0.36), (0.72, 0.22)), round(0.7 * strength), 0.035),
+        *(
+            Mark(np.array([[corner + 0.04, 0.3 * y], [corner + 0.18, y]]), strength, 0.03)
+            for y in (-0.09, 0.02, 0.13)
+        ),
+        Mark(
+            curve((wing * 0.8, 0.42), (wing * 1.3, 0.55), (wing * 0.85, 0.68)),
+            90,
+            0.05,
+            NOSE_LIFT / 2,
+        ),
+    ]
+    left = [replace(mark, points=mirrored(mark.points, -1)) for mark in right]
+    forehead = [
+        Mark(curve((-0.5, y + 0.02), (0, y - 0.05), (0.5, y + 0.02)), strength, 0.035)
+        for y in (-0.58, -0.71, -0.84)
+    ]
+    return forehead + right + left
 
 
 def paint_nostrils(image: Rgb, view: View, shape: FaceShape, palette: Palette) -> None:
@@ -177,14 +222,14 @@ def _paint_eye(
                 disc[:, 1], np.interp(disc[:, 0], x, upper), np.interp(disc[:, 0], x, lower)
             )
             fill(image, view, disc, colour)
-        stroke(image, view, lower_line, tuple(0.6 * c for c in palette.skin), 0.015)
+        stroke(image, view, lower_line, scaled(palette.skin, 0.6), 0.015)
     stroke(image, view, upper_line, palette.dark, 0.045)
     crease = curve(
         (centre - shape.eye_half_width, -0.07),
         (centre, -1.5 * shape.eye_half_height - 0.1),
         (centre + shape.eye_half_width, -0.07),
     )
-    stroke(image, view, crease, tuple(0.62 * c for c in palette.skin), 0.015)
+    stroke(image, view, crease, scaled(palette.skin, 0.62), 0.015)
 
 
 def paint_brows(image: Rgb, view: View, shape: FaceShape, pose: Pose, palette: Palette) -> None:
@@ -217,4 +262,4 @@ def paint_mouth(image: Rgb, view: View, shape: FaceShape, pose: Pose, palette: P
         teeth_y = np.minimum(inner_down, inner_up + 0.07 * bow)
         fill(image, view, between(inner_up, teeth_y), palette.teeth)
     inner = np.stack([x, inner_up], axis=1)
-    stroke(image, view, inner, tuple(0.45 * c for c in palette.lips), 0.03)
+    stroke(image, view, inner, scaled(palette.lips, 0.45), 0.03)

@@ -6,6 +6,7 @@ everybody, because faces are aligned by them: traits change sizes, never these p
 """
 
 import math
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,10 @@ NOSE_TIP_Y = 0.55
 MOUTH_Y = 1.0
 HEAD_DEPTH = 0.7
 SUBPIXEL_BITS = 4
+
+_HALF_TURN = np.array([np.cos(np.linspace(np.pi, 0, 32)), np.sin(np.linspace(np.pi, 0, 32))])
+_ANGLES = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+_TURN = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 
 
 def squash(trait: float) -> float:
@@ -58,7 +63,7 @@ def shape_of(face: FaceTraits) -> FaceShape:
         jaw_power=3.0 if face.male else 1.75,
         chin_y=1.72 if face.male else 1.66,
         brow_y=-0.29 if face.male else -0.42,
-        brow_thickness=0.115 + 0.04 * squash(face.larynx),
+        brow_thickness=0.118 + 0.046 * squash(face.larynx),
         lip_fullness=0.07 if face.male else 0.13,
         long_hair=not face.male,
         hair_volume=0.26 + 0.09 * squash(face.breath),
@@ -67,22 +72,20 @@ def shape_of(face: FaceTraits) -> FaceShape:
         eye_half_width=0.225 + 0.025 * tempo,
         eye_half_height=0.125 * math.exp(0.26 * tempo),
         iris_radius=0.115 * math.exp(0.16 * tempo),
-        nose_half_width=0.25 * math.exp(0.22 * squash(face.melody)),
+        nose_half_width=0.25 * math.exp(0.27 * squash(face.melody)),
     )
 
 
-def arch(half_width: float, base_y: float, end_y: float, power: float, n: int = 32) -> Points:
+def arch(half_width: float, base_y: float, end_y: float, power: float) -> Points:
     """Half a superellipse from the left over (0, end_y) to the right; its ends lie at base_y."""
-    angle = np.linspace(math.pi, 0, n)
-    cos, sin = np.cos(angle), np.sin(angle)
-    x = half_width * np.sign(cos) * np.abs(cos) ** (2 / power)
-    y = base_y + (end_y - base_y) * np.abs(sin) ** (2 / power)
+    x = half_width * np.sign(_HALF_TURN[0]) * np.abs(_HALF_TURN[0]) ** (2 / power)
+    y = base_y + (end_y - base_y) * np.abs(_HALF_TURN[1]) ** (2 / power)
     return np.stack([x, y], axis=1)
 
 
-def ellipse(x: float, y: float, rx: float, ry: float, n: int = 20) -> Points:
-    angle = np.linspace(0, 2 * math.pi, n, endpoint=False)
-    return np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], axis=1)
+def ellipse(x: float, y: float, rx: float, ry: float) -> Points:
+    points: Points = np.array([x, y]) + np.array([rx, ry]) * _TURN
+    return points
 
 
 def face_outline(shape: FaceShape, jaw_drop: float) -> Points:
@@ -122,22 +125,26 @@ class View:
         self.unit_px = unit_px
         self.origin = np.array(origin) + unit_px * np.array([pose.dx, pose.dy])
 
-    def pixels(self, points: Points, lift: float = 0.0) -> Points:
-        """(n, 2) canvas pixels. `lift`: how far the points stand out of the head (the nose)."""
+    def scaled(self, by: float) -> "View":
+        """The same view on a canvas `by` times as large."""
+        view = copy(self)
+        view.unit_px = by * self.unit_px
+        view.origin = (self.origin + 0.5) * by - 0.5
+        return view
+
+    def pixels(self, points: Points, lift: float | NDArray[np.float64] = 0.0) -> Points:
+        """(n, 2) canvas pixels. `lift`: how far the points stand out of the head, as the nose does,
+        for all of them or (n,)."""
         x, y = points[:, 0], points[:, 1]
         inside = 1 - (x / self._half_width) ** 2 - ((y - 0.2) / 1.6) ** 2
-        z = HEAD_DEPTH * np.sqrt(np.clip(inside, 0, 1)) + lift
-        turned = np.stack(
-            [
-                x * math.cos(self._yaw) + z * math.sin(self._yaw),
-                y * math.cos(self._pitch) + z * math.sin(self._pitch),
-            ],
-            axis=1,
-        )
+        z = HEAD_DEPTH * np.sqrt(np.maximum(inside, 0)) + lift
+        turned = np.empty_like(points)
+        turned[:, 0] = x * math.cos(self._yaw) + z * math.sin(self._yaw)
+        turned[:, 1] = y * math.cos(self._pitch) + z * math.sin(self._pitch)
         pixels: Points = self.origin + self.unit_px * (turned @ self.turn)
         return pixels
 
-    def fixed(self, points: Points, lift: float = 0.0) -> NDArray[np.int32]:
+    def fixed(self, points: Points, lift: float | NDArray[np.float64] = 0.0) -> NDArray[np.int32]:
         """As `pixels`, in the fixed-point numbers that cv2 draws with shift=SUBPIXEL_BITS."""
         scaled = self.pixels(points, lift) * (1 << SUBPIXEL_BITS)
         return np.round(scaled).astype(np.int32)
