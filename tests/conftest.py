@@ -68,9 +68,9 @@ async def no_stray_task(request: pytest.FixtureRequest) -> AsyncIterator[None]:
     """Fails the test that leaves an asyncio task running."""
     before = asyncio.all_tasks()
     yield
-    deadline = time.monotonic() + SETTLE_S
-    while (stray := asyncio.all_tasks() - before) and time.monotonic() < deadline:
-        await asyncio.sleep(0.02)
+    stray = asyncio.all_tasks() - before - {asyncio.current_task()}
+    if stray:
+        _, stray = await asyncio.wait(stray, timeout=SETTLE_S)
     assert not stray, f"{request.node.name} left tasks: {[t.get_name() for t in stray]}"
 
 

@@ -1,4 +1,5 @@
-"""Imports point one way: monitor -> engines -> vfd <- training. Heavy libraries stay in their rooms."""
+"""Imports point one way, monitor -> engines -> vfd <- training, and heavy libraries stay in their
+rooms."""
 
 import ast
 from collections.abc import Iterator
