@@ -1,86 +1,105 @@
 """The configuration: one frozen dataclass a section, every number with its unit in its name.
 
 `config.toml` in the repository shows every key with its default; a test holds the two equal.
+`monitor.config_file` reads, checks and prints it.
 """
 
 from dataclasses import dataclass, field
+from typing import Annotated, Literal, NamedTuple
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; the message names file, key and what was expected."""
+
+
+class Range(NamedTuple):
+    """The values a number may take, both ends included."""
+
+    low: float
+    high: float
+
+
+Share = Annotated[float, Range(0.0, 1.0)]
+Cosine = Annotated[float, Range(-1.0, 1.0)]
+Threads = Annotated[int, Range(1, 64)]
 
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
     host: str = "127.0.0.1"
-    port: int = 8787
+    port: Annotated[int, Range(0, 65_535)] = 8787  # 0: any free port
     token: str = ""
     tls_certificate: str = ""
     tls_key: str = ""
     tls_ends_at_proxy: bool = False
-    max_body_bytes: int = 65_536
-    max_event_clients: int = 16
+    max_body_bytes: Annotated[int, Range(1_024, 1_048_576)] = 65_536
+    max_event_clients: Annotated[int, Range(1, 1_000)] = 16
 
 
 @dataclass(frozen=True, slots=True)
 class WhipConfig:
-    max_participants: int = 64
-    max_candidates: int = 64
+    max_participants: Annotated[int, Range(1, 1_000)] = 64
+    max_candidates: Annotated[int, Range(1, 1_000)] = 64
     ice_servers: tuple[str, ...] = ()
-    connect_timeout_s: float = 15.0
-    no_media_timeout_s: float = 3.0
+    connect_timeout_s: Annotated[float, Range(1.0, 120.0)] = 15.0
+    no_media_timeout_s: Annotated[float, Range(0.5, 60.0)] = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSection:
     checkpoint: str = ""  # empty: the weights that ship with the package
-    engine: str = "auto"
-    threads: int = 1
+    engine: Literal["auto", "openvino", "torch"] = "auto"
+    threads: Threads = 1
     allow_synthetic_alerts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ScoringConfig:
-    hop_s: float = 1.0
-    settle_s: float = 0.15
-    face_interval_s: float = 0.5
-    face_max_age_s: float = 6.0
-    faces_per_window: int = 1
-    min_coverage: float = 0.8
-    min_speech: float = 0.3
+    hop_s: Annotated[float, Range(0.1, 10.0)] = 1.0
+    settle_s: Annotated[float, Range(0.0, 2.0)] = 0.15
+    face_interval_s: Annotated[float, Range(0.1, 10.0)] = 0.5
+    face_max_age_s: Annotated[float, Range(0.5, 60.0)] = 6.0
+    faces_per_window: Annotated[int, Range(1, 8)] = 1
+    min_coverage: Share = 0.8
+    min_speech: Share = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class FaceConfig:
-    min_score: float = 0.9
-    min_eye_distance_px: float = 16.0
-    min_brightness: float = 0.12
-    max_brightness: float = 0.92
-    min_sharpness: float = 20.0
-    max_yaw: float = 0.45
-    max_pitch: float = 0.45
-    detector_threads: int = 1
+    min_score: Share = 0.9
+    min_eye_distance_px: Annotated[float, Range(4.0, 200.0)] = 16.0
+    min_brightness: Share = 0.12
+    max_brightness: Share = 0.92
+    min_sharpness: Annotated[float, Range(0.0, 10_000.0)] = 12.0
+    max_yaw: Share = 0.6
+    max_pitch: Share = 0.45
+    detector_threads: Threads = 1
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionConfig:
-    smoothing_s: float = 3.0
-    suspect_below: float | None = None  # None: from the checkpoint's calibration
-    match_above: float | None = None
-    mismatch_after_s: float = 3.0
-    recover_after_s: float = 5.0
-    min_windows: int = 3
-    forget_after_s: float = 15.0
+    smoothing_s: Annotated[float, Range(0.1, 60.0)] = 3.0
+    suspect_below: Cosine | None = None  # None: from the checkpoint's calibration
+    match_above: Cosine | None = None
+    mismatch_after_s: Annotated[float, Range(0.0, 600.0)] = 2.0
+    recover_after_s: Annotated[float, Range(0.0, 600.0)] = 5.0
+    min_windows: Annotated[int, Range(1, 100)] = 3
+    forget_after_s: Annotated[float, Range(1.0, 3_600.0)] = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class AlertConfig:
     webhook_url: str = ""
     webhook_secret: str = ""
-    queue_size: int = 256
-    max_attempts: int = 6
-    timeout_s: float = 5.0
+    queue_size: Annotated[int, Range(1, 100_000)] = 256
+    max_attempts: Annotated[int, Range(1, 20)] = 6
+    timeout_s: Annotated[float, Range(0.1, 60.0)] = 5.0
+    allow_private_targets: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class MetricsConfig:
-    max_participants: int = 200
+    max_participants: Annotated[int, Range(0, 10_000)] = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,88 @@
+"""What one key of the configuration demands of another."""
+
+import ipaddress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from monitor.config import AlertConfig, Config, ConfigError, ServerConfig
+
+
+def check_rules(config: Config, where: str) -> None:
+    """Raises ConfigError, its message beginning with `where`, for keys that do not go together."""
+    broken = (
+        _server_rule(config.server)
+        or _model_rule(config)
+        or _order_rule(config)
+        or _alert_rule(config.alerts)
+        or _ice_rule(config.whip.ice_servers)
+    )
+    if broken:
+        raise ConfigError(f"{where}: {broken}")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a socket bound to `host` can be reached from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _server_rule(server: ServerConfig) -> str:
+    if bool(server.tls_certificate) != bool(server.tls_key):
+        return "server.tls_certificate and server.tls_key: expected both or neither"
+    for key in ("tls_certificate", "tls_key"):
+        path = getattr(server, key)
+        if path and not Path(path).is_file():
+            return f"server.{key} = {path!r}: expected the path of a file that exists"
+    if not server.token.isascii() or any(c.isspace() for c in server.token):
+        return "server.token: expected ASCII characters without blanks"
+    if is_loopback(server.host):
+        return ""
+    if not server.token:
+        return f"server.host = {server.host!r} can be reached by others: expected a server.token"
+    if not server.tls_certificate and not server.tls_ends_at_proxy:
+        return (
+            f"server.host = {server.host!r} can be reached by others: expected "
+            "server.tls_certificate and server.tls_key, or server.tls_ends_at_proxy = true"
+        )
+    return ""
+
+
+def _model_rule(config: Config) -> str:
+    path = config.model.checkpoint
+    if path and not Path(path).is_file():
+        return f"model.checkpoint = {path!r}: expected the path of a file that exists"
+    return ""
+
+
+def _order_rule(config: Config) -> str:
+    faces, decision = config.faces, config.decision
+    if faces.min_brightness >= faces.max_brightness:
+        return "faces.min_brightness: expected less than faces.max_brightness"
+    if config.scoring.face_max_age_s < config.scoring.face_interval_s:
+        return "scoring.face_max_age_s: expected at least scoring.face_interval_s"
+    below, above = decision.suspect_below, decision.match_above
+    if below is not None and above is not None and below > above:
+        return "decision.suspect_below: expected at most decision.match_above"
+    return ""
+
+
+def _alert_rule(alerts: AlertConfig) -> str:
+    if not alerts.webhook_url:
+        return ""
+    url = urlsplit(alerts.webhook_url)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        return "alerts.webhook_url: expected an http:// or https:// address"
+    if not alerts.webhook_secret:
+        return "alerts.webhook_secret: expected a secret, because alerts.webhook_url is set"
+    return ""
+
+
+def _ice_rule(servers: tuple[str, ...]) -> str:
+    for server in servers:
+        if not server.startswith("stun:"):
+            return f"whip.ice_servers: {server!r}: expected stun:HOST or stun:HOST:PORT"
+    return ""
