@@ -187,7 +187,7 @@ class _SessionCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         sessions = self._registry.sessions()
-        yield self._by_state(sessions)
+        yield _by_state(sessions)
         yield GaugeMetricFamily(
             "vfd_participants_truncated",
             "Live participants beyond metrics.max_participants, without series of their own.",
@@ -195,14 +195,13 @@ class _SessionCollector(Collector):
         )
         yield from _each(sessions[: self._limit])
 
-    def _by_state(self, sessions: Iterable[Session]) -> Metric:
-        tally = Tally(session.verdict.state for session in sessions)
-        family = GaugeMetricFamily(
-            "vfd_participants", "Live participants by state.", labels=["state"]
-        )
-        for state in State:
-            family.add_metric([state.value], tally[state])
-        return family
+
+def _by_state(sessions: Iterable[Session]) -> Metric:
+    tally = Tally(session.verdict.state for session in sessions)
+    family = GaugeMetricFamily("vfd_participants", "Live participants by state.", labels=["state"])
+    for state in State:
+        family.add_metric([state.value], tally[state])
+    return family
 
 
 def _each(sessions: Iterable[Session]) -> Iterator[Metric]:

@@ -22,8 +22,9 @@ import httpx
 import standardwebhooks
 
 from monitor.alerts import Alert
-from monitor.config import AlertConfig
+from monitor.config import AlertConfig, Config
 from monitor.metrics import Metrics
+from vfd.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +50,11 @@ class _Message:
 
 
 class WebhookSink:
-    """An AlertSink. `send` only queues; `run` delivers. Raises ValueError, naming the key, for a URL
-    or a secret that cannot work. `retry_s`: the pause after the first, second, ... failure."""
+    """An AlertSink. `send` only queues; `run` delivers.
+
+    Raises ValueError, naming the key, for a URL or a secret that cannot work. `retry_s`: the pause
+    after the first, second, ... failure.
+    """
 
     def __init__(
         self,
@@ -80,11 +84,7 @@ class WebhookSink:
             self._queue.put_nowait(message)
         except asyncio.QueueFull:
             self._metrics.webhook_dropped()
-            logger.error("webhook message dropped: id=%s waiting=%d", message.id, len(self))
-
-    def __len__(self) -> int:
-        """Messages that wait."""
-        return self._queue.qsize()
+            logger.error("webhook message dropped: id=%s", message.id)
 
     async def run(self) -> None:
         """Delivers until cancelled, or until the receiver answers 410 (gone)."""
@@ -150,10 +150,24 @@ class WebhookSink:
     def _give_up_for_good(self) -> None:
         self._gone = True
         self._metrics.webhook_given_up()
-        for _ in range(len(self)):
+        while not self._queue.empty():
             self._queue.get_nowait()
             self._metrics.webhook_dropped()
         logger.error("webhook receiver answered 410 (gone): no more messages until a restart")
+
+
+def webhook_sink(config: Config, checkpoint: Checkpoint, metrics: Metrics) -> WebhookSink | None:
+    """The sink that the configuration asks for. None without a URL, and with weights that have seen
+    synthetic people only, whose alerts concern nobody, unless that is allowed by name."""
+    if not config.alerts.webhook_url:
+        return None
+    if checkpoint.info.synthetic and not config.model.allow_synthetic_alerts:
+        logger.warning(
+            "webhooks stay off: the weights are trained on %s (model.allow_synthetic_alerts)",
+            checkpoint.info.trained_on,
+        )
+        return None
+    return WebhookSink(config.alerts, metrics)
 
 
 def _check_url(url: str) -> None:
@@ -181,7 +195,7 @@ async def _refuse_private(url: str) -> None:
         parts.hostname, parts.port, type=socket.SOCK_STREAM
     )
     for *_, address in found:
-        if not ipaddress.ip_address(address[0].partition("%")[0]).is_global:
+        if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:
             raise OSError(
                 f"{parts.hostname} is a private address; alerts.allow_private_targets permits it"
             )

@@ -76,10 +76,9 @@ class DecisionLimits:
             raise ValueError(
                 f"match_above {self.match_above} lies below suspect_below {self.suspect_below}"
             )
-        for name in ("smoothing_s", "forget_after_s"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
-        for name in ("mismatch_after_s", "recover_after_s"):
+        if not self.forget_after_s > 0:
+            raise ValueError(f"forget_after_s must be positive, not {self.forget_after_s}")
+        for name in ("smoothing_s", "mismatch_after_s", "recover_after_s"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
         if self.min_windows < 1:
@@ -132,7 +131,7 @@ class Decider:
     def _smooth(self, similarity: float, step_s: float) -> float:
         """The weights of the scores so far sum to `_weight`; dividing by it keeps the first few
         means unbiased instead of starting from an invented value."""
-        decay = math.exp(-step_s / self._limits.smoothing_s)
+        decay = _decay(step_s, self._limits.smoothing_s)
         gain = 1.0 - decay
         self._weight = self._weight * decay + gain
         previous = similarity if self._mean is None else self._mean
@@ -214,8 +213,11 @@ def limits_from_calibration(
 def _smoothed_noise(smoothing_s: float) -> float:
     """Deviation of the smoothed mean over that of single scores, one a second, for first-order
     autoregressive scores."""
-    if not smoothing_s > 0:
-        raise ValueError(f"smoothing_s must be positive, not {smoothing_s}")
-    decay = math.exp(-FIRST_STEP_S / smoothing_s)
+    decay = _decay(FIRST_STEP_S, smoothing_s)
     carried = decay * SCORE_AUTOCORRELATION
     return math.sqrt((1 - decay) / (1 + decay) * (1 + carried) / (1 - carried))
+
+
+def _decay(step_s: float, smoothing_s: float) -> float:
+    """What is left of a weight after `step_s`; nothing where there is no smoothing."""
+    return math.exp(-step_s / smoothing_s) if smoothing_s > 0 else 0.0
