@@ -1,0 +1,41 @@
+"""The parts that `serve` and `watch` share, made from the configuration in the one same way."""
+
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from monitor.config import Config, ConfigError
+from vfd.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint_path
+from vfd.decision import DecisionLimits, limits_from_calibration
+from vfd.faces import MtcnnDetector
+from vfd.finder import FaceFinder
+from vfd.quality import QualityLimits
+
+
+def configured_checkpoint(config: Config) -> Checkpoint:
+    """The one that `model.checkpoint` names, else the one that ships. Raises CheckpointError."""
+    path = config.model.checkpoint
+    return load_checkpoint(Path(path) if path else shipped_checkpoint_path())
+
+
+def decision_limits(config: Config, checkpoint: Checkpoint) -> DecisionLimits:
+    """Of the checkpoint's calibration, where the configuration sets nothing else. Raises
+    ConfigError for settings that contradict it."""
+    try:
+        return limits_from_calibration(checkpoint.info.calibration, **asdict(config.decision))
+    except ValueError as error:
+        raise ConfigError(f"decision: {error}") from error
+
+
+def face_finder(config: Config) -> FaceFinder:
+    faces = config.faces
+    limits = {field.name: getattr(faces, field.name) for field in fields(QualityLimits)}
+    detector = MtcnnDetector(threads=faces.detector_threads, min_score=faces.min_score)
+    return FaceFinder(detector, QualityLimits(**limits))
+
+
+def weights_note(checkpoint: Checkpoint) -> str:
+    """What everyone who sees a score must know of the weights; empty if there is no such thing."""
+    info = checkpoint.info
+    if not info.synthetic:
+        return ""
+    return f"Weights trained on {info.trained_on}: scores say nothing about real people."
