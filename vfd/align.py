@@ -16,7 +16,7 @@ the whole head: hair, jaw and the width of the face tell more than eyes and mout
 """
 
 _OUTSIDE: Final = (128, 128, 128)  # what lies beyond the picture is grey, neither hair nor skin
-_MAX_SUPERSAMPLING: Final = 8  # a face that fills a 4K picture is 7 times the crop
+_MAX_SUPERSAMPLING: Final = 4  # more costs 20 ms on a face that fills a 4K picture, for little
 
 
 def similarity_transform(
