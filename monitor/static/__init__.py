@@ -1,1 +1,0 @@
-"""Pages that the service hands out."""

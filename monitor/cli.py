@@ -1,0 +1,66 @@
+"""The command `vfd-monitor`."""
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from engines.engine import EngineError
+from monitor import demo, watch
+from monitor.config import Config, ConfigError
+from monitor.config_file import load_config, to_toml
+from monitor.logs import set_up_logging
+from monitor.server import ListenError
+from monitor.service import Service
+from vfd.checkpoint import CheckpointError
+
+USAGE_ERROR = 2
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs a command and exits with its code; 2 for what the user has to put right."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        code: int = parsed.run(parsed)
+    except (ConfigError, CheckpointError, EngineError, ListenError) as error:
+        print(f"vfd-monitor: {error}", file=sys.stderr)
+        code = USAGE_ERROR
+    sys.exit(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vfd-monitor",
+        description="Watches calls and asks whether each voice belongs to the face it comes with.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    serve = commands.add_parser("serve", help="take calls over WHIP and watch them")
+    check = commands.add_parser("check-config", help="print the effective configuration")
+    for command, run in ((serve, _serve), (check, _check_config)):
+        command.add_argument("--config", type=Path, help="configuration file (TOML)")
+        command.set_defaults(run=run)
+    watch_parser = commands.add_parser("watch", help="watch a file or a stream")
+    watch.add_arguments(watch_parser)
+    watch_parser.set_defaults(run=watch.run)
+    demo_parser = commands.add_parser("demo", help="watch a made-up call of four people")
+    demo.add_arguments(demo_parser)
+    demo_parser.set_defaults(run=demo.run)
+    return parser
+
+
+def _check_config(parsed: argparse.Namespace) -> int:
+    print(to_toml(load_config(parsed.config, os.environ)), end="")
+    return 0
+
+
+def _serve(parsed: argparse.Namespace) -> int:
+    config = load_config(parsed.config, os.environ)
+    set_up_logging()
+    return asyncio.run(_serve_until_signal(config))
+
+
+async def _serve_until_signal(config: Config) -> int:
+    service = Service(config)
+    await service.start()
+    return await service.run_until_signal()

@@ -1,0 +1,166 @@
+"""Judges an SDP offer before the WebRTC stack sees it, and takes out what that must not act on.
+
+The stack accepts empty offers, fails on bad ones with whatever error comes first, and would look
+up any host name that a candidate carries. Offers are RFC 8866 text in the dialect of RFC 9429.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from monitor.problems import Problem
+
+TAKEN_CODECS = {"audio": ("opus", "PCMU", "PCMA", "G722"), "video": ("VP8", "H264")}
+STATIC_CODECS = {"0": "PCMU", "8": "PCMA", "9": "G722"}  # RFC 3551 table 4: need no rtpmap
+HELPERS = {
+    "rtx",
+    "red",
+    "ulpfec",
+    "flexfec-03",
+    "telephone-event",
+    "cn",
+}  # carry no media of their own
+TRANSPORT_ATTRIBUTES = ("ice-ufrag", "ice-pwd", "fingerprint", "setup")
+DIRECTIONS = ("sendonly", "sendrecv", "recvonly", "inactive")
+LINE = re.compile(r"[a-z]=.*")
+MEDIA_LINE = re.compile(r"m=([a-z]+) (\d{1,5})(?:/\d+)? ([A-Z/]+) (.+)")
+CANDIDATE = re.compile(
+    r"\S{1,32} [12] (\w+) \d{1,10} (\S+) \d{1,5} typ (?:host|srflx|prflx|relay).*"
+)
+
+
+@dataclass
+class Section:
+    """One m= section, or the session part in front of the first (its `kind` is empty)."""
+
+    kind: str = ""
+    port: int = 0
+    formats: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    def values(self, attribute: str) -> Iterator[str]:
+        """The values of every a=`attribute`; an attribute without a value gives an empty one."""
+        for line in self.lines:
+            name, _, value = line[2:].partition(":")
+            if line.startswith("a=") and name == attribute:
+                yield value
+
+    def has(self, attribute: str) -> bool:
+        return any(True for _ in self.values(attribute))
+
+
+def accept_offer(body: bytes, max_candidates: int) -> str:
+    """The offer, without the candidates that are no UDP address.
+
+    Raises Problem: 400 for text that is no complete offer, 422 for one that is not taken here.
+    """
+    session, media = _sections(_lines(body))
+    _check_media(media)
+    candidates = sum(1 for part in (session, *media) for _ in part.values("candidate"))
+    if candidates > max_candidates:
+        raise Problem(
+            422, f"The offer has {candidates} candidates; at most {max_candidates} are taken."
+        )
+    for section in media:
+        _check_transport(section, session)
+        _check_direction(section, session)
+        _check_codecs(section)
+    kept = [line for part in (session, *media) for line in part.lines if _keep(line)]
+    return "\r\n".join(kept) + "\r\n"
+
+
+def _lines(body: bytes) -> list[str]:
+    if not body.strip():
+        raise Problem(400, "The body is empty; an SDP offer was expected.")
+    try:
+        lines = body.decode().replace("\r\n", "\n").rstrip("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise Problem(400, "The body is not UTF-8 text; an SDP offer was expected.") from error
+    for number, line in enumerate(lines, start=1):
+        if not LINE.fullmatch(line) or not line.isprintable():
+            raise Problem(
+                400, f"Line {number} is not SDP: a letter, '=' and a value were expected."
+            )
+    if lines[0] != "v=0":
+        raise Problem(400, "The SDP does not begin with v=0.")
+    return lines
+
+
+def _sections(lines: list[str]) -> tuple[Section, list[Section]]:
+    session, media = Section(), []
+    for line in lines:
+        if line.startswith("m="):
+            match = MEDIA_LINE.fullmatch(line)
+            if not match:
+                raise Problem(400, "An m= line is malformed or cut short.")
+            media.append(Section(match[1], int(match[2]), match[4].split()))
+        (media[-1] if media else session).lines.append(line)
+    return session, media
+
+
+def _check_media(media: list[Section]) -> None:
+    kinds = [section.kind for section in media]
+    if "audio" not in kinds:
+        raise Problem(422, "The offer has no audio section; the voice is needed.")
+    for kind in set(kinds):
+        if kind not in TAKEN_CODECS:
+            raise Problem(
+                422, f"The offer has a section of kind {kind[:16]!r}; audio and video are taken."
+            )
+        if kinds.count(kind) > 1:
+            raise Problem(422, f"The offer has several {kind} sections; one is taken.")
+    mids = [mid for section in media for mid in section.values("mid")]
+    if len(mids) != len(media) or len(set(mids)) != len(mids):
+        raise Problem(400, "Every media section needs an a=mid of its own.")
+
+
+def _check_transport(section: Section, session: Section) -> None:
+    for attribute in TRANSPORT_ATTRIBUTES:
+        if not section.has(attribute) and not session.has(attribute):
+            raise Problem(
+                400, f"The {section.kind} section has no a={attribute}: not WebRTC, or cut short."
+            )
+    for candidate in section.values("candidate"):
+        if not CANDIDATE.fullmatch(candidate):
+            raise Problem(400, f"The {section.kind} section has a malformed a=candidate.")
+
+
+def _check_direction(section: Section, session: Section) -> None:
+    stated = [d for part in (section, session) for d in DIRECTIONS if part.has(d)]
+    if section.port == 0 or (stated and stated[0] in ("recvonly", "inactive")):
+        raise Problem(422, f"The {section.kind} section sends nothing; a=sendonly was expected.")
+
+
+def _check_codecs(section: Section) -> None:
+    named = dict(value.split(" ", 1) for value in section.values("rtpmap") if " " in value)
+    offered = [
+        named[f].split("/")[0] if f in named else STATIC_CODECS.get(f, "") for f in section.formats
+    ]
+    taken = TAKEN_CODECS[section.kind]
+    if {name.lower() for name in offered} & {name.lower() for name in taken}:
+        return
+    media = sorted({name[:16] for name in offered if name and name.lower() not in HELPERS})
+    raise Problem(
+        422,
+        f"The {section.kind} section offers {', '.join(media) or 'no known codec'}; "
+        f"taken are {', '.join(taken)}.",
+    )
+
+
+def _keep(line: str) -> bool:
+    """Whether the stack may see `line`: all but candidates that it would look up or cannot use.
+
+    A peer behind an mDNS name (RFC 9429 section 5.1.2 hides addresses so) is still reached: its own
+    checks show its address.
+    """
+    if not line.startswith("a=candidate:"):
+        return True
+    match = CANDIDATE.fullmatch(line.removeprefix("a=candidate:"))
+    if not match or match[1].lower() != "udp":
+        return False
+    try:
+        address = ipaddress.ip_address(match[2])
+    except ValueError:
+        return False
+    return not (address.is_multicast or address.is_unspecified)

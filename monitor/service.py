@@ -1,0 +1,197 @@
+"""The live service: builds every part, owns every task, and takes them down in order."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+
+from engines.engine import Engine
+from engines.load import load_engine
+from monitor.alerts import Alerter, AlertSink, RecordSink
+from monitor.assembly import (
+    configured_checkpoint,
+    decision_limits,
+    face_finder,
+    weights_note,
+)
+from monitor.config import Config
+from monitor.cpu import StageCpu
+from monitor.events import EventBus, joined_event, left_event
+from monitor.face_worker import FaceWorker
+from monitor.http import Parts, create_app
+from monitor.metrics import LoopLag, Metrics
+from monitor.publications import Publications
+from monitor.scoring import Scorer, ScoringLoop
+from monitor.server import HttpServer, listening
+from monitor.sessions import Registry, Session
+from monitor.webhook import webhook_sink
+from vfd.checkpoint import Checkpoint
+from vfd.finder import FaceFinder
+
+HELPER_THREADS = 2  # convert pictures, render metrics: mostly outside the interpreter's lock
+
+logger = logging.getLogger(__name__)
+
+
+class Service:
+    """One monitor. `engine`, `finder` and `checkpoint` replace what the configuration names."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Callable[[], float] = time.monotonic,
+        engine: Engine | None = None,
+        finder: FaceFinder | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._engine = engine
+        self._finder = finder
+        self._checkpoint = checkpoint
+        self._stack = AsyncExitStack()  # what is taken down last was built first
+        self._ended = asyncio.Event()
+        self._draining = False
+        self._failed = False
+        self.url = ""
+        """Where it answers, once it does."""
+
+    async def start(self) -> None:
+        """Returns when requests are answered.
+
+        Raises ListenError, ConfigError, CheckpointError or EngineError; nothing is left then.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Ends publications, event streams, tasks and threads, in this order; idempotent."""
+        self._draining = True
+        await self._stack.aclose()
+
+    async def run_until_signal(self) -> int:
+        """Serves until SIGTERM or SIGINT; returns the exit code, 1 if a part of it died before."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGTERM, signal.SIGINT)
+        for number in signals:
+            loop.add_signal_handler(number, self._ended.set)
+        try:
+            await self._ended.wait()
+            logger.info("draining")
+            await self.stop()
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+        return 1 if self._failed else 0
+
+    async def _start(self) -> None:
+        config, stack = self._config, self._stack
+        listener = stack.enter_context(listening(config.server))  # fails first: it needs no model
+        checkpoint = self._checkpoint or configured_checkpoint(config)
+        limits = decision_limits(config, checkpoint)
+        engine = self._engine or load_engine(config.model.engine, checkpoint, config.model.threads)
+        stack.callback(engine.close)
+        executor = ThreadPoolExecutor(HELPER_THREADS, thread_name_prefix="helper")
+        stack.callback(executor.shutdown)
+
+        cpu = StageCpu()
+        registry = Registry(config, limits)
+        metrics = Metrics(registry, config.metrics, cpu)
+        metrics.model_loaded(checkpoint, type(engine).__name__)
+        bus = EventBus(metrics)
+        alerter = Alerter(checkpoint, limits, self._sinks(checkpoint, bus, metrics))
+        faces = FaceWorker(self._finder or face_finder(config), metrics)
+        stack.push_async_callback(faces.close)
+        scorer = Scorer(engine, config.scoring.faces_per_window)
+        scoring = ScoringLoop(registry, scorer, config.scoring, self._clock, bus, metrics, alerter)
+        self._own(scoring.run(), "scoring")
+        self._own(cpu.run(), "cpu sampling")
+        self._own(LoopLag(metrics).run(), "loop lag")
+
+        async def on_left(session: Session) -> None:
+            await alerter.left(session)
+            bus.publish(left_event(session.key))
+
+        publications = Publications(
+            registry,
+            faces,
+            config,
+            executor,
+            self._clock,
+            on_joined=lambda session: bus.publish(joined_event(session.key)),
+            on_left=on_left,
+        )
+        parts = Parts(
+            config=config,
+            checkpoint=checkpoint,
+            registry=registry,
+            publications=publications,
+            bus=bus,
+            metrics=metrics,
+            executor=executor,
+            not_ready=lambda: self._not_ready(scoring),
+        )
+        server = HttpServer(create_app(parts), listener, config.server)
+        await self._serve(server)
+        stack.callback(bus.close)
+        stack.push_async_callback(publications.close)
+        self._announce(checkpoint)
+
+    def _sinks(self, checkpoint: Checkpoint, bus: EventBus, metrics: Metrics) -> list[AlertSink]:
+        sinks: list[AlertSink] = [RecordSink(bus, metrics)]
+        if webhook := webhook_sink(self._config, checkpoint, metrics):
+            sinks.append(webhook)
+            self._own(webhook.run(), "webhook")
+        return sinks
+
+    async def _serve(self, server: HttpServer) -> None:
+        task = self._watch(asyncio.create_task(server.run(), name="http server"))
+
+        async def end() -> None:
+            server.stop()
+            await asyncio.gather(task, return_exceptions=True)
+
+        self._stack.push_async_callback(end)
+        await server.wait_answering()
+        self.url = server.url
+
+    def _own(self, run: Coroutine[None, None, None], name: str) -> None:
+        task = self._watch(asyncio.create_task(run, name=name))
+
+        async def end() -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        self._stack.push_async_callback(end)
+
+    def _watch(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        """A part that dies takes the service down: a monitor that looks alive must be watching."""
+
+        def on_done(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()):
+                logger.critical("a part died", extra={"part": task.get_name()}, exc_info=error)
+                self._failed = True
+                self._ended.set()
+
+        task.add_done_callback(on_done)
+        return task
+
+    def _not_ready(self, scoring: ScoringLoop) -> str:
+        if self._draining:
+            return "The monitor is shutting down."
+        return "" if scoring.engine_up else "The engine does not answer; it is tried every hop."
+
+    def _announce(self, checkpoint: Checkpoint) -> None:
+        info = checkpoint.info
+        logger.info(
+            "watching",
+            extra={"url": self.url, "preset": info.config.preset, "trained_on": info.trained_on},
+        )
+        if note := weights_note(checkpoint):
+            logger.warning(note)

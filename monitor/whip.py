@@ -1,0 +1,121 @@
+"""WebRTC-HTTP ingestion (WHIP, RFC 9725): one POST with an offer, one answer, no trickle.
+
+It is an application of its own because, unlike everything else that is served, pages from other
+origins may use it (section 4.6 and the CORS requirement of section 4.2).
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+
+from fastapi import Depends, FastAPI, Request, Response
+from starlette.middleware.cors import CORSMiddleware
+
+from monitor.config import Config
+from monitor.problems import Problem, install_problem_handlers
+from monitor.publications import Publications
+from monitor.sdp import accept_offer
+from vfd.types import ParticipantKey
+
+TOKEN_HEADER = "VFD-Session-Token"
+NAME = re.compile(r"[A-Za-z0-9._~-]{1,64}")  # RFC 3986 unreserved: the same in every encoding
+BODY_TIMEOUT_S = 10.0  # 64 kB take less on any line that can carry video
+PREFLIGHT_MAX_AGE_S = 600
+CLOSE = {"Connection": "close"}  # what is left of the body is not read
+ENDPOINT = "/{call}/{participant}"
+RESOURCE = "/{call}/{participant}/{publication_id}"
+
+
+def create_whip_app(
+    publications: Publications, config: Config, check_token: Callable[[Request], None]
+) -> FastAPI:
+    """To be mounted at /whip. `check_token` raises Problem for a request without the token."""
+    app = FastAPI(openapi_url=None)
+    install_problem_handlers(app)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=["POST", "DELETE", "OPTIONS"],
+        allow_headers=["*"],
+        expose_headers=["Location", "ETag", "Link", TOKEN_HEADER],
+        max_age=PREFLIGHT_MAX_AGE_S,
+    )
+    protected = [Depends(check_token)]
+
+    @app.post(ENDPOINT, dependencies=protected)
+    async def publish(request: Request, call: str, participant: str) -> Response:
+        key = _key(call, participant)
+        _check_content_type(request)
+        body = await read_body(request, config.server.max_body_bytes)
+        offer = accept_offer(body, config.whip.max_candidates)
+        token = request.headers.get(TOKEN_HEADER, "")
+        publication, answer = await publications.publish(key, offer, token)
+        headers = {
+            "Location": f"/whip/{call}/{participant}/{publication.id}",
+            "ETag": publication.etag,
+            TOKEN_HEADER: publication.token,
+        }
+        if config.whip.ice_servers:
+            headers["Link"] = ", ".join(f'<{s}>; rel="ice-server"' for s in config.whip.ice_servers)
+        return Response(answer, 201, headers, "application/sdp")
+
+    @app.delete(RESOURCE, dependencies=protected)
+    async def end(call: str, participant: str, publication_id: str) -> Response:
+        await publications.end(_key(call, participant), publication_id)
+        return Response()
+
+    @app.options(ENDPOINT)
+    async def describe_endpoint() -> Response:
+        return Response(headers={"Allow": "POST, OPTIONS", "Accept-Post": "application/sdp"})
+
+    @app.options(RESOURCE)
+    async def describe_resource() -> Response:
+        return Response(headers={"Allow": "DELETE, OPTIONS"})
+
+    @app.api_route(ENDPOINT, methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"])
+    async def refuse_endpoint() -> Response:
+        raise Problem(405, "An endpoint takes POST.", {"Allow": "POST, OPTIONS"})
+
+    @app.api_route(RESOURCE, methods=["GET", "HEAD", "PUT", "PATCH", "POST"])
+    async def refuse_resource() -> Response:
+        # Neither trickle nor ICE restart, so PATCH is refused too (section 4.3).
+        raise Problem(405, "A session takes DELETE.", {"Allow": "DELETE, OPTIONS"})
+
+    return app
+
+
+async def read_body(request: Request, limit_bytes: int) -> bytes:
+    """The whole body. Raises Problem: 413 as soon as it is too large, 408 if it stalls."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit_bytes:
+                    raise Problem(
+                        413,
+                        f"The body is larger than {limit_bytes} bytes.",
+                        {"Connection": "close"},
+                    )
+    except TimeoutError as error:
+        raise Problem(408, "The body did not arrive in time.", CLOSE) from error
+    return bytes(body)
+
+
+def _key(call: str, participant: str) -> ParticipantKey:
+    for what, name in (("call", call), ("participant", participant)):
+        if not NAME.fullmatch(name):
+            raise Problem(
+                400,
+                f"The {what}'s name is not usable: 1 to 64 letters, digits and . _ ~ - "
+                "were expected.",
+            )
+    return ParticipantKey(call, participant)
+
+
+def _check_content_type(request: Request) -> None:
+    given = request.headers.get("Content-Type", "")
+    if given.partition(";")[0].strip().lower() != "application/sdp":
+        raise Problem(
+            415, "An offer must come as application/sdp.", {"Accept-Post": "application/sdp"}
+        )
