@@ -19,7 +19,7 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from vfd.model_config import ModelConfig, tensor_shapes
+from vfd.model_config import ModelConfig, Size, tensor_shapes
 
 FORMAT_VERSION: Final = 1
 _METADATA_KEY: Final = "vfd"  # one key: safetensors writes several in random order, and the hash of
@@ -156,7 +156,7 @@ def _build(kind: type[T], values: object, path: Path, where: str) -> T:
     for name, value in values.items():
         try:
             converted[name] = _convert(expected[name], value)
-        except (TypeError, ValueError):
+        except TypeError:
             raise CheckpointError(f"{path}: {where}: field {name!r} is {value!r}") from None
     try:
         return kind(**converted)
@@ -165,13 +165,15 @@ def _build(kind: type[T], values: object, path: Path, where: str) -> T:
 
 
 def _convert(kind: object, value: object) -> object:
-    """`value` as `kind`; raises TypeError or ValueError where JSON held something else."""
-    if kind is float and isinstance(value, int | float) and math.isfinite(value):
-        return float(value)
-    if isinstance(kind, type) and kind is not float and type(value) is kind:
+    """`value` as `kind`; raises TypeError where JSON held something else."""
+    if kind is float:
+        if isinstance(value, int | float) and math.isfinite(value):
+            return float(value)
+    elif kind == Size:
+        if isinstance(value, list) and [type(v) for v in value] == [int, int]:
+            return tuple(value)
+    elif type(value) is kind:
         return value
-    if isinstance(value, list) and len(value) == 2 and all(type(v) is int for v in value):
-        return tuple(value)  # a Size
     raise TypeError(f"not a {kind}")
 
 

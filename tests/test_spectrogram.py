@@ -1,0 +1,76 @@
+"""The front end against a slow definition, and what holes do to it."""
+
+import numpy as np
+import pytest
+
+from vfd.spectrogram import BINS, FRAMES, FRONT_ENDS, stft512
+
+SECONDS = np.arange(48_000) / 16_000
+
+
+def noise(seed: int = 0) -> np.ndarray:
+    return (0.1 * np.random.default_rng(seed).standard_normal(48_000)).astype(np.float32)
+
+
+def slow_stft512(audio: np.ndarray) -> np.ndarray:
+    window = 0.54 - 0.46 * np.cos(2 * np.pi * np.arange(400) / 400)
+    padded = np.concatenate([audio.astype(np.float64), np.zeros(400)])
+    columns = [
+        np.log(np.abs(np.fft.fft(padded[160 * n : 160 * n + 400] * window, 1024)[1:513]) + 1e-5)
+        for n in range(300)
+    ]
+    log = np.stack(columns, axis=1)
+    return (log - log.mean(1, keepdims=True)) / np.maximum(log.std(1, keepdims=True), 1e-5)
+
+
+def test_equals_the_definition() -> None:
+    spectrogram = stft512(noise())
+    assert spectrogram.shape == (1, BINS, FRAMES)
+    assert spectrogram.dtype == np.float32
+    assert spectrogram.flags.c_contiguous
+    np.testing.assert_allclose(spectrogram[0], slow_stft512(noise()), atol=2e-3)
+
+
+def test_a_tone_switched_on_stands_in_its_bin() -> None:
+    tone = np.where(SECONDS >= 1.5, np.sin(2 * np.pi * 1000 * SECONDS), 0)
+    spectrogram = stft512((0.5 * tone + 0.01 * noise()).astype(np.float32))[0]
+    bin_1khz = round(1000 / 15.625) - 1  # the first bin is 15.6 Hz
+    assert spectrogram[bin_1khz, 160:].min() > 0.5
+    assert spectrogram[bin_1khz, :140].max() < -0.5
+
+
+def test_level_does_not_matter() -> None:
+    np.testing.assert_allclose(stft512(noise()), stft512(noise() * np.float32(0.25)), atol=0.05)
+
+
+def test_holes_are_zero_and_leave_the_rest_alone() -> None:
+    holed = noise()
+    holed[16_000:32_000] = 0
+    spectrogram, whole = stft512(holed)[0], stft512(noise())[0]
+    assert not spectrogram[:, 100:198].any()
+    received = np.r_[0:100, 198:300]  # those that overlap an edge hold some sound
+    np.testing.assert_allclose(spectrogram[:, received].mean(axis=1), 0, atol=1e-4)
+    np.testing.assert_allclose(spectrogram[:, received].std(axis=1), 1, atol=1e-3)
+    correlation = np.corrcoef(spectrogram[:, received].ravel(), whole[:, received].ravel())
+    assert correlation[0, 1] > 0.95
+
+
+def test_silence_is_zero() -> None:
+    assert not stft512(np.zeros(48_000, np.float32)).any()
+
+
+def test_extreme_sound_stays_finite() -> None:
+    click = np.zeros(48_000, np.float32)
+    click[20_000] = 1
+    for audio in (click, np.ones(48_000, np.float32), np.full(48_000, 1e-30, np.float32)):
+        assert np.isfinite(stft512(audio)).all()
+
+
+@pytest.mark.parametrize("samples", [0, 47_999, 48_001])
+def test_another_length_is_refused(samples: int) -> None:
+    with pytest.raises(ValueError, match="48000"):
+        stft512(np.zeros(samples, np.float32))
+
+
+def test_the_name_in_checkpoints_is_known() -> None:
+    assert FRONT_ENDS["stft512"] is stft512
