@@ -1,7 +1,7 @@
 """Drawn faces: found by the detector, readable trait by trait, fast, and the same every time."""
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -48,13 +48,17 @@ def _scene(seed: int = 1) -> Scene:
     return draw_scene(np.random.default_rng(seed))
 
 
+def _with(face: FaceTraits, **traits: float) -> FaceTraits:
+    return FaceTraits(**{**asdict(face), **traits})
+
+
 def _still(face: FaceTraits, scene: Scene) -> Rgb:
     return FaceDrawer(face, replace(scene, noise_sd=0.0)).draw(Pose())
 
 
 @pytest.mark.parametrize("trait", TRAITS)
 def test_a_trait_changes_its_own_sizes_and_no_others(trait: str) -> None:
-    steps = [shape_of(replace(AVERAGE, **{trait: v})) for v in np.linspace(-2.5, 2.5, 11)]
+    steps = [shape_of(_with(AVERAGE, **{trait: v})) for v in np.linspace(-2.5, 2.5, 11)]
     for field in FaceShape.__slots__:
         changes = np.diff([float(getattr(shape, field)) for shape in steps])
         if field in SHOWN_BY[trait]:
@@ -68,7 +72,7 @@ def test_a_trait_changes_its_own_sizes_and_no_others(trait: str) -> None:
 @pytest.mark.parametrize("male", [False, True])
 def test_a_trait_is_seen_in_the_picture(trait: str, male: bool) -> None:
     scene, face = _scene(), replace(AVERAGE, male=male)
-    low, high = (_still(replace(face, **{trait: v}), scene) for v in (-1.0, 1.0))
+    low, high = (_still(_with(face, **{trait: v}), scene) for v in (-1.0, 1.0))
     changed = np.abs(low.astype(int) - high).max(axis=2) > 20
     eye_area = (scene.eye_distance * 360) ** 2
     assert changed.sum() > 0.03 * eye_area
@@ -85,7 +89,7 @@ def test_sexes_differ_in_jaw_brow_lips_and_hair() -> None:
 
 @pytest.mark.parametrize("extreme", [-8.0, 8.0])
 def test_extreme_people_stay_drawable(extreme: float) -> None:
-    shape = shape_of(replace(AVERAGE, **dict.fromkeys(TRAITS, extreme)))
+    shape = shape_of(_with(AVERAGE, **dict.fromkeys(TRAITS, extreme)))
     assert abs(squash(extreme)) <= 2.5
     assert shape.half_width > 0.5 + shape.eye_half_width
     assert min(shape.brow_thickness, shape.hair_volume, shape.eye_half_height) > 0

@@ -126,7 +126,7 @@ def palette_of(face: FaceTraits, scene: Scene) -> Palette:
     colours = (
         skin,
         hair,
-        scaled(hair, 0.75),
+        scaled(hair, 0.58),
         scaled(iris, 0.85),
         (225.0, 222.0, 218.0),
         lips,
