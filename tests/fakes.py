@@ -1,5 +1,6 @@
 """Stand-ins at our own seams, real implementations driven by a script, and small makers of data."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 
@@ -122,3 +123,10 @@ def show(
     for time_s in np.arange(start_s, end_s, 0.5):
         level = grey if isinstance(grey, int) else grey(float(time_s))
         buffer.write_face(face(float(time_s), level))
+
+
+async def until(condition: Callable[[], object], timeout_s: float = 5.0) -> None:
+    """Waits for what another thread or task will bring about. Raises TimeoutError."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110 - a condition of any kind has no event
+            await asyncio.sleep(0.005)

@@ -1,0 +1,125 @@
+import asyncio
+import threading
+
+import numpy as np
+import pytest
+
+from monitor.config import Config, MetricsConfig
+from monitor.cpu import StageCpu
+from monitor.face_worker import FaceWorker
+from monitor.metrics import Metrics
+from monitor.sessions import Registry
+from tests.fakes import ALICE, BOB, LIMITS, face, until
+from vfd.finder import FaceFinder
+from vfd.types import FaceFrame, Reason, Rgb
+
+
+class ScriptedFinder(FaceFinder):
+    """Finds a face in every picture that is brighter than black; raises for white ones. Waits at
+    `gate`."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+        self.looked_at: list[float] = []
+
+    def find(self, rgb: Rgb, time_s: float) -> FaceFrame | Reason:
+        self.entered.set()
+        assert self.gate.wait(5)
+        self.looked_at.append(time_s)
+        if rgb.min() == 255:
+            raise RuntimeError("no such picture")
+        return face(time_s) if rgb.any() else Reason.NO_FACE
+
+
+def picture(grey: int) -> Rgb:
+    return np.full((36, 64, 3), grey, np.uint8)
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry(Config(), LIMITS)
+
+
+@pytest.fixture
+def metrics(registry: Registry) -> Metrics:
+    return Metrics(registry, MetricsConfig(), StageCpu())
+
+
+async def until_looked_at(finder: ScriptedFinder, count: int) -> None:
+    await until(lambda: len(finder.looked_at) >= count)
+    await asyncio.sleep(0.02)  # the result crosses over to the loop
+
+
+async def test_results_reach_the_buffer(registry: Registry, metrics: Metrics) -> None:
+    finder = ScriptedFinder()
+    worker = FaceWorker(finder, metrics)
+    alice = registry.join(ALICE, 0.0)
+    worker.submit(alice, 1.0, picture(100))
+    await until_looked_at(finder, 1)
+    worker.submit(alice, 1.5, picture(0))
+    await until_looked_at(finder, 2)
+    snapshot = alice.buffer.snapshot(2.0)
+    assert [f.time_s for f in snapshot.faces] == [1.0]
+    assert snapshot.rejected == (1.5, Reason.NO_FACE)
+    await worker.close()
+    text = metrics.render().decode()
+    assert 'vfd_pictures_total{outcome="face"} 1.0' in text
+    assert 'vfd_pictures_total{outcome="no_face"} 1.0' in text
+
+
+async def test_the_newest_picture_wins_and_participants_take_turns(
+    registry: Registry, metrics: Metrics
+) -> None:
+    finder = ScriptedFinder()
+    finder.gate.clear()
+    worker = FaceWorker(finder, metrics)
+    alice, bob = registry.join(ALICE, 0.0), registry.join(BOB, 0.0)
+    worker.submit(alice, 0.0, picture(100))
+    await until(finder.entered.is_set)
+    worker.submit(bob, 1.0, picture(100))
+    for time_s in (1.1, 1.2, 1.3):
+        worker.submit(alice, time_s, picture(100))
+    worker.submit(bob, 1.4, picture(100))
+    finder.gate.set()
+    await until_looked_at(finder, 3)
+    assert finder.looked_at == [0.0, 1.4, 1.3]
+    await worker.close()
+    assert 'vfd_pictures_total{outcome="skipped"} 3.0' in metrics.render().decode()
+
+
+async def test_a_finder_that_raises_is_counted_and_the_next_picture_is_looked_at(
+    registry: Registry, metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    finder = ScriptedFinder()
+    worker = FaceWorker(finder, metrics)
+    alice = registry.join(ALICE, 0.0)
+    worker.submit(alice, 1.0, picture(255))
+    await until_looked_at(finder, 1)
+    worker.submit(alice, 2.0, picture(100))
+    await until_looked_at(finder, 2)
+    assert [f.time_s for f in alice.buffer.snapshot(3.0).faces] == [2.0]
+    await worker.close()
+    assert "no such picture" in caplog.text
+    assert 'vfd_pictures_total{outcome="failed"} 1.0' in metrics.render().decode()
+
+
+async def test_one_thread_which_ends_with_the_worker(registry: Registry, metrics: Metrics) -> None:
+    finder = ScriptedFinder()
+    finder.gate.clear()
+    worker = FaceWorker(finder, metrics)
+    assert [t.name for t in threading.enumerate()].count("faces") == 1
+    alice = registry.join(ALICE, 0.0)
+    worker.submit(alice, 0.0, picture(100))
+    await until(finder.entered.is_set)
+    worker.submit(alice, 1.0, picture(100))
+    closing = asyncio.create_task(worker.close())
+    await asyncio.sleep(0.01)
+    assert not closing.done()
+    finder.gate.set()
+    await closing
+    await worker.close()
+    worker.submit(alice, 2.0, picture(100))
+    assert finder.looked_at == [0.0]
+    assert "faces" not in [t.name for t in threading.enumerate()]

@@ -1,0 +1,284 @@
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from monitor.alerts import Alerter, RecordSink
+from monitor.config import Config, MetricsConfig, ScoringConfig
+from monitor.cpu import StageCpu
+from monitor.events import Event, EventBus, Subscription
+from monitor.metrics import Metrics
+from monitor.scoring import Scorer, ScoringLoop, evaluate
+from monitor.sessions import Registry, Session
+from tests.fakes import (
+    ALICE,
+    BOB,
+    LIMITS,
+    FakeEngine,
+    checkpoint,
+    engine_error,
+    face,
+    show,
+    speak,
+    until,
+    voice,
+)
+from vfd.decision import State, UnknownReason
+from vfd.types import Abstention, FaceFrame, ParticipantKey, Reason, Score, Window
+
+HOP_S = 0.2  # the loop in a fifth of the time
+
+
+def window(key: ParticipantKey = ALICE, *faces: FaceFrame) -> Window:
+    return Window(key, 0.0, 3.0, voice(3.0), faces or (face(2.5),), 1.0, 1.0)
+
+
+def test_scores_are_cosines_in_order_whatever_the_batch() -> None:
+    engine = FakeEngine(best_batch=2)
+    windows = [window(ALICE, face(1.0, grey)) for grey in (160, 80, 200, 0, 100)]
+    scores = Scorer(engine, 1).score(windows)
+    assert [s.similarity for s in scores] == pytest.approx([0.6, -0.2, 1.0, -1.0, 0.0], abs=1e-6)
+    assert engine.voice_batches == engine.face_batches == [2, 2, 1]
+    assert scores[0] == Score(ALICE, 3.0, scores[0].similarity, 1)
+    assert Scorer(engine, 1).score([]) == []
+
+
+def test_only_so_many_faces_are_used_and_pooled_by_direction() -> None:
+    faces = face(1.0, 160), face(2.0, 80), face(2.5, 0)
+    two = Scorer(FakeEngine(), 2).score([window(ALICE, *faces)])[0]
+    angle = (np.arccos(0.6) + np.arccos(-0.2)) / 2
+    assert two.similarity == pytest.approx(float(np.cos(angle)), abs=1e-6)
+    assert two.faces_used == 2
+    assert Scorer(FakeEngine(), 5).score([window(ALICE, *faces)])[0].faces_used == 3
+
+
+def test_a_face_is_embedded_once_while_it_is_in_use() -> None:
+    engine = FakeEngine()
+    scorer = Scorer(engine, 1)
+    one, two = face(1.0), face(2.0)
+    scorer.score([window(ALICE, one), window(BOB, one)])
+    scorer.score([window(ALICE, one), window(BOB, two)])
+    assert engine.face_batches == [1, 1]
+    scorer.score([window(BOB, two)])
+    scorer.score([window(ALICE, one)])
+    assert engine.face_batches == [1, 1, 1]
+
+
+def test_opposite_faces_and_broken_numbers_make_no_nonsense(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = FakeEngine()
+    score = Scorer(engine, 2).score([window(ALICE, face(1.0, 200), face(2.0, 0))])[0]
+    assert -1.0 <= score.similarity <= 1.0
+    monkeypatch.setattr(engine, "embed_voice", lambda x: np.full((len(x), 2), np.nan, np.float32))
+    registry = Registry(Config(), LIMITS)
+    talking(registry, ALICE, 3.0)
+    evaluation = evaluate(Scorer(engine, 1), [registry.sessions()[0].buffer.snapshot(3.0)])
+    assert "finite" in str(evaluation.error)
+
+
+def talking(registry: Registry, key: ParticipantKey, end_s: float, grey: int = 160) -> Session:
+    """Somebody who has spoken and been seen for the six seconds before `end_s`."""
+    session = registry.join(key, end_s - 6)
+    speak(session.buffer, end_s - 4, end_s)
+    show(session.buffer, end_s - 6, end_s, grey)
+    return session
+
+
+def test_evaluation_keeps_the_order_of_scores_and_abstentions() -> None:
+    registry = Registry(Config(), LIMITS)
+    talking(registry, ALICE, 3.0)
+    registry.join(ParticipantKey("standup", "silent"), 0.0)
+    talking(registry, BOB, 3.0, grey=80)
+    snapshots = [s.buffer.snapshot(3.0) for s in registry.sessions()]
+    evaluation = evaluate(Scorer(FakeEngine(), 1), snapshots)
+    first, second, third = evaluation.steps
+    assert evaluation.error is None
+    assert isinstance(first.result, Score)
+    assert first.result.similarity == pytest.approx(0.6)
+    assert first.speech > 0.8
+    assert isinstance(second.result, Abstention)
+    assert second.result.reason is Reason.NO_AUDIO
+    assert isinstance(third.result, Score)
+    assert third.result.key == BOB
+
+
+class Monitor:
+    """A scoring loop with everything real about it but the engine."""
+
+    def __init__(self, engine: FakeEngine, hop_s: float = HOP_S) -> None:
+        self.engine = engine
+        self.registry = Registry(Config(), LIMITS)
+        self.metrics = Metrics(self.registry, MetricsConfig(), StageCpu())
+        self.bus = EventBus(self.metrics)
+        self.loop = ScoringLoop(
+            registry=self.registry,
+            scorer=Scorer(engine, 1),
+            config=ScoringConfig(hop_s=hop_s, settle_s=0.02),
+            clock=time.monotonic,
+            bus=self.bus,
+            metrics=self.metrics,
+            alerter=Alerter(checkpoint(), LIMITS, [RecordSink(self.bus, self.metrics)]),
+        )
+
+    def talking(self, key: ParticipantKey = ALICE, grey: int = 160) -> Session:
+        """Somebody whose sound and pictures already lie there for the next second."""
+        return talking(self.registry, key, time.monotonic() + 1.0, grey)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Subscription]:
+        with self.bus.subscribe() as events:
+            task = asyncio.create_task(self.loop.run())
+            try:
+                yield events
+            finally:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+
+async def first(events: Subscription, wanted: Callable[[Event], bool]) -> Event:
+    async with asyncio.timeout(5):
+        async for event in events:
+            if wanted(event):
+                return event
+    raise AssertionError("the bus closed")
+
+
+def of(kind: str, **fields: object) -> Callable[[Event], bool]:
+    return lambda event: event["type"] == kind and fields.items() <= event.items()
+
+
+async def test_every_hop_scores_everybody_in_one_batch() -> None:
+    monitor = Monitor(FakeEngine())
+    monitor.talking(ALICE, 160)
+    monitor.talking(BOB, 80)
+    async with monitor.running() as events:
+        ends = []
+        for _ in range(3):
+            alice = await first(events, of("score", participant="alice", similarity=0.6))
+            bob = await first(events, of("score", participant="bob", similarity=-0.2))
+            assert alice["end_s"] == bob["end_s"]
+            assert 0.02 <= float(alice["latency_s"] or 0) < 0.5
+            ends.append(float(alice["end_s"] or 0))
+    np.testing.assert_allclose(np.diff(ends), HOP_S, atol=0.0011)  # rounded to milliseconds
+    assert set(monitor.engine.voice_batches) == {2}
+    assert monitor.engine.threads == {"engine_0"}
+
+
+async def test_verdicts_and_alerts_follow_from_scores() -> None:
+    monitor = Monitor(FakeEngine(), hop_s=0.1)
+    session = monitor.talking(ALICE, 80)
+    async with monitor.running() as events:
+        assert await first(events, of("verdict", state="suspect"))
+        feeding = asyncio.create_task(_feed(session))
+        alert = await first(events, of("alert"))
+        feeding.cancel()
+    assert (alert["kind"], alert["participant"]) == ("opened", "alice")
+    assert session.verdict.state is State.MISMATCH
+
+
+async def _feed(session: Session) -> None:
+    """Keeps one participant talking, in real time."""
+    while True:
+        now_s = time.monotonic()
+        speak(session.buffer, now_s - 3.5, now_s + 1.0)
+        session.buffer.write_face(face(now_s, 80))
+        await asyncio.sleep(0.2)
+
+
+async def test_an_engine_that_raises_is_down_until_it_answers(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monitor = Monitor(FakeEngine())
+    session = monitor.talking()
+    monitor.registry.join(BOB, 0.0)
+    async with monitor.running() as events:
+        await first(events, of("score"))
+        assert monitor.loop.engine_up
+        monitor.engine.error = engine_error()
+        await first(events, of("abstention", participant="alice", reason="engine_down"))
+        await first(events, of("abstention", participant="bob", reason="engine_down"))
+        assert session.verdict.reason is UnknownReason.ENGINE_DOWN
+        await first(events, of("abstention", participant="alice", reason="engine_down"))
+        assert not monitor.loop.engine_up
+        assert "vfd_engine_up 0.0" in monitor.metrics.render().decode()
+        monitor.engine.error = None
+        await first(events, of("score"))
+        assert monitor.loop.engine_up
+    assert caplog.text.count("fell off the bus") == 1
+    assert "vfd_engine_up 1.0" in monitor.metrics.render().decode()
+
+
+async def test_an_engine_recovers_without_anybody_to_score() -> None:
+    monitor = Monitor(FakeEngine(), hop_s=0.1)
+    monitor.talking()
+    monitor.engine.error = RuntimeError("not even an EngineError")
+    async with monitor.running():
+        await until(lambda: not monitor.loop.engine_up)
+        monitor.registry.leave(ALICE)
+        monitor.engine.error = None
+        await until(lambda: monitor.loop.engine_up)
+
+
+async def test_hops_are_skipped_and_counted_while_the_engine_is_slow() -> None:
+    monitor = Monitor(FakeEngine(), hop_s=0.1)
+    session = monitor.talking()
+    monitor.engine.gate = threading.Event()
+    async with monitor.running() as events:
+        for _ in range(3):
+            await first(events, of("abstention", reason="overloaded"))
+        assert session.scored == 0
+        monitor.engine.gate.set()
+        late = await first(events, of("score"))
+        assert float(late["latency_s"] or 0) > 0.3
+        await first(events, of("score"))
+    assert session.abstained[Reason.OVERLOADED] >= 3
+    text = monitor.metrics.render().decode()
+    assert 'vfd_windows_abstained_total{reason="overloaded"} 0.0' not in text
+
+
+async def test_hops_missed_by_a_blocked_loop_are_counted() -> None:
+    monitor = Monitor(FakeEngine(), hop_s=0.1)
+    session = monitor.talking()
+    async with monitor.running() as events:
+        await first(events, of("score"))
+        time.sleep(0.45)  # noqa: ASYNC251 - the defect that is tested
+        await first(events, of("abstention", reason="overloaded"))
+    assert 2 <= session.abstained[Reason.OVERLOADED] <= 5
+
+
+async def test_who_leaves_during_a_step_gets_no_result() -> None:
+    monitor = Monitor(FakeEngine())
+    session = monitor.talking()
+    monitor.engine.gate = threading.Event()
+    async with monitor.running():
+        await until(lambda: monitor.engine.threads)
+        monitor.registry.leave(ALICE)
+        monitor.engine.gate.set()
+        await asyncio.sleep(0.1)
+    assert session.scored == 0
+    assert "vfd_windows_scored_total 0.0" in monitor.metrics.render().decode()
+
+
+async def test_cancelling_waits_for_the_step_and_leaves_no_thread() -> None:
+    monitor = Monitor(FakeEngine(), hop_s=0.1)
+    session = monitor.talking()
+    monitor.engine.gate = threading.Event()
+    async with monitor.running():
+        await until(lambda: monitor.engine.threads)
+        threading.Timer(0.2, monitor.engine.gate.set).start()
+    assert session.scored == 1
+    assert not [t for t in threading.enumerate() if t.name.startswith("engine")]
+
+
+async def test_an_empty_monitor_does_nothing() -> None:
+    monitor = Monitor(FakeEngine(), hop_s=0.1)
+    async with monitor.running():
+        await asyncio.sleep(0.3)
+    assert monitor.engine.voice_batches == []
