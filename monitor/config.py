@@ -66,12 +66,12 @@ class ScoringConfig:
 
 @dataclass(frozen=True, slots=True)
 class FaceConfig:
-    min_score: Share = 0.9
+    min_score: Share = 0.8
     min_eye_distance_px: Annotated[float, Range(4.0, 200.0)] = 16.0
     min_brightness: Share = 0.12
     max_brightness: Share = 0.92
     min_sharpness: Annotated[float, Range(0.0, 10_000.0)] = 12.0
-    max_yaw: Share = 0.6
+    max_yaw: Share = 0.45
     max_pitch: Share = 0.45
     detector_threads: Threads = 1
 

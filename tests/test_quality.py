@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 from clips import drawn, pictures
 
+from monitor.config import FaceConfig
 from training.scenes import Pose
 from vfd.align import align
 from vfd.faces import MtcnnDetector
@@ -33,6 +35,11 @@ def judged(detector: MtcnnDetector) -> Callable[[Rgb], float | Reason]:
 
 
 Judged = Callable[[Rgb], float | Reason]
+
+
+def test_the_configuration_has_the_same_limits() -> None:
+    config = asdict(FaceConfig())
+    assert asdict(LIMITS).items() <= config.items()
 
 
 def face(points: np.ndarray) -> Face:
