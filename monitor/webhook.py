@@ -10,6 +10,7 @@ import email.utils
 import ipaddress
 import json
 import logging
+import math
 import socket
 import time
 from dataclasses import dataclass
@@ -135,7 +136,7 @@ class WebhookSink:
         logger.warning("webhook not accepted: id=%s status=%d", message.id, status)
         if status == httpx.codes.GONE:
             return _Outcome.GONE, 0.0
-        return _Outcome.FAILED, _retry_after_s(headers.get("retry-after"), time.time())
+        return _Outcome.FAILED, retry_after_s(headers.get("retry-after"), time.time())
 
     def _headers(self, message: _Message) -> dict[str, str]:
         """The signature covers the time of the attempt, so it is made anew for each."""
@@ -201,7 +202,7 @@ async def _refuse_private(url: str) -> None:
             )
 
 
-def _retry_after_s(header: str | None, now_unix_s: float) -> float:
+def retry_after_s(header: str | None, now_unix_s: float) -> float:
     """RFC 9110 section 10.2.3: seconds or a date; 0 where there is none or it makes no sense."""
     if header is None:
         return 0.0
@@ -212,4 +213,4 @@ def _retry_after_s(header: str | None, now_unix_s: float) -> float:
             wait_s = email.utils.parsedate_to_datetime(header).timestamp() - now_unix_s
         except ValueError:
             return 0.0
-    return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S) if wait_s == wait_s else 0.0
+    return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S) if not math.isnan(wait_s) else 0.0

@@ -27,7 +27,8 @@ def _descriptors() -> dict[int, str]:
 
 
 def _threads() -> set[threading.Thread]:
-    return {t for t in threading.enumerate() if t.is_alive()}
+    """Without the event loop's own pool (name look-ups), which ends with the loop, after this."""
+    return {t for t in threading.enumerate() if not t.name.startswith("asyncio_")}
 
 
 def _children() -> set[int]:
