@@ -1,0 +1,113 @@
+import pytest
+
+from monitor.problems import Problem
+from monitor.sdp import accept_offer
+
+TRANSPORT = """a=ice-ufrag:abcd
+a=ice-pwd:abcdefghijklmnopqrstuvwx
+a=fingerprint:sha-256 00:11
+a=setup:actpass
+"""
+SESSION = "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\na=group:BUNDLE 0 1\n"
+AUDIO = (
+    "m=audio 9 UDP/TLS/RTP/SAVPF 111 0\na=mid:0\na=sendonly\na=rtcp-mux\n"
+    "a=rtpmap:111 opus/48000/2\n" + TRANSPORT
+)
+VIDEO = (
+    "m=video 9 UDP/TLS/RTP/SAVPF 96 97\na=mid:1\na=sendonly\na=rtcp-mux\n"
+    "a=rtpmap:96 VP8/90000\na=rtpmap:97 rtx/90000\n" + TRANSPORT
+)
+HOST = "a=candidate:1 1 UDP 2130706431 192.0.2.7 50000 typ host\n"
+MDNS = "a=candidate:2 1 udp 2130706431 d9f3-11.local 50001 typ host generation 0\n"
+TCP = "a=candidate:3 1 tcp 2130706431 192.0.2.7 9 typ host tcptype active\n"
+
+
+def accept(text: str, max_candidates: int = 8) -> str:
+    return accept_offer(text.encode(), max_candidates)
+
+
+def refusal(text: str | bytes, max_candidates: int = 8) -> Problem:
+    with pytest.raises(Problem) as raised:
+        accept_offer(text if isinstance(text, bytes) else text.encode(), max_candidates)
+    return raised.value
+
+
+def test_an_offer_passes_unchanged_but_for_line_ends() -> None:
+    text = SESSION + AUDIO + VIDEO + HOST
+    assert accept(text) == text.replace("\n", "\r\n")
+    assert accept(text.replace("\n", "\r\n")) == text.replace("\n", "\r\n")
+
+
+def test_candidates_that_would_be_looked_up_or_cannot_be_used_are_taken_out() -> None:
+    everywhere = "a=candidate:4 1 udp 1 224.0.0.1 5000 typ host\n"
+    accepted = accept(SESSION + AUDIO + HOST + MDNS + TCP + everywhere)
+    assert accepted.count("a=candidate") == 1
+    assert "192.0.2.7 50000" in accepted
+
+
+def test_transport_of_the_session_part_serves_every_section() -> None:
+    audio = AUDIO.replace(TRANSPORT, "")
+    assert accept(SESSION + TRANSPORT + audio)
+
+
+def test_audio_alone_is_enough() -> None:
+    assert accept(SESSION + AUDIO)
+
+
+def test_telephone_codecs_need_no_rtpmap() -> None:
+    assert accept(SESSION + AUDIO.replace("111 0", "0").replace("a=rtpmap:111 opus/48000/2\n", ""))
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"", "empty"),
+        (b" \r\n\n", "empty"),
+        (b"\xff\xfe\x00", "UTF-8"),
+        (b"hello monitor", "Line 1 is not SDP"),
+        (b'{"type": "offer"}', "Line 1 is not SDP"),
+        (b"v=0\nx\x00=1\n", "Line 2 is not SDP"),
+        (b"o=- 1 1 IN IP4 0.0.0.0\n", "does not begin with v=0"),
+        ((SESSION + "m=audio 9 UDP/T").encode(), "cut short"),
+        ((SESSION + AUDIO.split("a=ice-pwd")[0]).encode(), "no a=ice-pwd"),
+        ((SESSION + AUDIO.replace("a=setup:actpass\n", "")).encode(), "no a=setup"),
+        ((SESSION + AUDIO.replace("a=mid:0\n", "")).encode(), "a=mid"),
+        ((SESSION + AUDIO + VIDEO.replace("mid:1", "mid:0")).encode(), "a=mid"),
+        ((SESSION + AUDIO + "a=candidate:1 1 udp\n").encode(), "malformed a=candidate"),
+    ],
+)
+def test_text_that_is_no_complete_offer_is_a_bad_request(body: bytes, expected: str) -> None:
+    problem = refusal(body)
+    assert problem.status == 400
+    assert expected in problem.detail
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (SESSION, "no audio section"),
+        (SESSION + VIDEO, "no audio section"),
+        (SESSION + AUDIO.replace("audio 9", "audio 0"), "sends nothing"),
+        (SESSION + AUDIO.replace("sendonly", "recvonly"), "sends nothing"),
+        (SESSION + "a=inactive\n" + AUDIO.replace("a=sendonly\n", ""), "sends nothing"),
+        (SESSION + AUDIO + AUDIO.replace("mid:0", "mid:1"), "several audio sections"),
+        (SESSION + AUDIO + "m=application 9 UDP/DTLS/SCTP x\na=mid:1\n", "application"),
+        (SESSION + AUDIO.replace("111 0", "111").replace("opus", "L16"), "offers L16"),
+        (SESSION + AUDIO + VIDEO.replace("VP8", "VP9"), "offers VP9; taken are VP8, H264"),
+    ],
+)
+def test_offers_that_are_not_taken_say_what_is(text: str, expected: str) -> None:
+    problem = refusal(text)
+    assert problem.status == 422
+    assert expected in problem.detail
+
+
+def test_direction_of_a_section_wins_over_the_session() -> None:
+    assert accept(SESSION + "a=recvonly\n" + AUDIO)
+
+
+def test_candidates_are_limited() -> None:
+    assert accept(SESSION + AUDIO + HOST * 8)
+    problem = refusal(SESSION + AUDIO + HOST * 9)
+    assert problem.status == 422
+    assert "9 candidates; at most 8 are taken" in problem.detail
