@@ -89,10 +89,10 @@ CONSONANTS: Final = (
     _stop(_LABIAL, 1000),  # p
     _stop(_DENTAL, 4300),  # t
     _stop(_VELAR, 2000),  # k
-    _steady(Phone((250, 1050, 2200, 3200, 4200), voiced=0.35, mouth=0.0)),  # m
-    _steady(Phone((250, 1600, 2500, 3400, 4400), voiced=0.35, mouth=0.1)),  # n
-    _steady(Phone((360, 1150, 2800, 3600, 4500), voiced=0.6, mouth=0.3)),  # l
-    _steady(Phone((380, 1150, 1600, 3000, 4200), voiced=0.6, mouth=0.2)),  # r
+    _steady(Phone((250, 1050, 2200, 3200, 4200), voiced=0.22, mouth=0.0)),  # m
+    _steady(Phone((250, 1600, 2500, 3400, 4400), voiced=0.22, mouth=0.1)),  # n
+    _steady(Phone((360, 1150, 2800, 3600, 4500), voiced=0.35, mouth=0.3)),  # l
+    _steady(Phone((380, 1150, 1600, 3000, 4200), voiced=0.35, mouth=0.2)),  # r
 )
 
 
@@ -136,8 +136,8 @@ def _sounds(syllables_per_s: float, rng: np.random.Generator) -> Iterator[tuple[
     phrase_s = rng.uniform(0.6, 4.0)
     while True:
         while phrase_s > 0:
-            syllable_s = rng.lognormal(0.0, 0.12) / syllables_per_s
-            consonant_s = syllable_s * rng.uniform(0.3, 0.42)
+            syllable_s = rng.lognormal(0.0, 0.04) / syllables_per_s
+            consonant_s = syllable_s * rng.uniform(0.34, 0.42)
             for phone, share in CONSONANTS[next(consonants)].parts:
                 yield phone, consonant_s * share
             yield VOWELS[next(vowels)], syllable_s - consonant_s

@@ -31,6 +31,7 @@ _ROOT_HANN = np.sqrt(np.hanning(_FRAME + 1)[:-1]).astype(np.float32)  # sums to 
 _FORMANT_GAIN = (1.0, 0.8, 0.6, 0.5, 0.5)
 _FORMANT_WIDTH_HZ = (150.0, 180.0, 240.0, 300.0, 350.0)
 _TREMOR_HZ = 5.2
+_ROUGHNESS_HZ = 16.0  # faster than any syllables, slow enough for 10 ms windows
 _SPEECH_RMS = 0.1  # -20 dBFS, with room for the peaks
 
 
@@ -49,11 +50,12 @@ def speak(voice: VoiceTraits, duration_s: float, rng: np.random.Generator) -> Ut
     frames = -(-samples // _HOP) + 2  # one more at either end for the overlap
     timbre = _timbre(voice)
     words = babble(frames, timbre.syllables_per_s, rng)
-    tremor = _tremor(frames, rng)
+    tremor = _unsteady(frames, _TREMOR_HZ, rng)
+    roughness = _unsteady(frames, _ROUGHNESS_HZ, rng)
     pitch_hz = _pitch(timbre, tremor, rng)
     pulses = _pulses(pitch_hz, timbre, rng)
     noise = rng.standard_normal(frames * _HOP, dtype=np.float32)
-    loudness = 1 + timbre.tremor_loudness * tremor
+    loudness = np.exp(timbre.tremor_loudness * tremor + timbre.roughness * roughness)
     sound = _shape(pulses, noise, words, timbre, loudness)[_HOP : _HOP + samples]
     sound *= _SPEECH_RMS / max(float(np.sqrt(np.mean(np.square(sound)))), 1e-9)
     mouth = words.mouth[1 : 1 + max(1, round(duration_s * FRAME_RATE_HZ))]
@@ -72,6 +74,7 @@ class _Timbre:
     breath_gain: float
     tremor_st: float
     tremor_loudness: float
+    roughness: float
     jitter: float
     subharmonic: float
 
@@ -84,21 +87,22 @@ def _timbre(voice: VoiceTraits) -> _Timbre:
     return _Timbre(
         formant_scale=(1.0 if voice.male else 1.17) * 1.06**-size,  # a longer tract sounds lower
         pitch_hz=(115.0 if voice.male else 205.0) * 1.10**larynx,
-        pitch_range_st=4.0 * 1.5**melody,
+        pitch_range_st=4.6 * 1.5**melody,
         syllables_per_s=4.3 * 1.19**tempo,
         harmonics_end_hz=2300.0 * 1.6**-breath,
         breath_gain=0.5 * 1.6**breath,
-        tremor_st=0.65 * 1.55**age,
-        tremor_loudness=0.2 * 1.4**age,
-        jitter=0.002 * 1.4**age,
+        tremor_st=0.6 * (1 + 0.38 * age),
+        tremor_loudness=0.08 * (1 + 0.38 * age),
+        roughness=0.45 * (1 + 0.38 * age),
+        jitter=0.002 * 1.4**age,  # more would blur high harmonics and pass for breath
         subharmonic=0.06 * 1.6**age,
     )
 
 
-def _tremor(frames: int, rng: np.random.Generator) -> _Track:
-    """The shape of the tremor, in [-1, 1]: about 5 Hz, never quite regular."""
+def _unsteady(frames: int, rate_hz: float, rng: np.random.Generator) -> _Track:
+    """A swing in [-1, 1] at about `rate_hz`, never quite regular."""
     drift = np.cumsum(rng.normal(0, 0.08, frames))
-    turns = np.arange(frames) * (_TREMOR_HZ / FRAME_RATE_HZ)
+    turns = np.arange(frames) * (rate_hz / FRAME_RATE_HZ)
     return np.sin(2 * np.pi * (turns + rng.random()) + drift).astype(np.float32)
 
 
@@ -108,7 +112,7 @@ def _pitch(timbre: _Timbre, tremor: _Track, rng: np.random.Generator) -> _Track:
     frames = len(tremor)
     knots = max(2, round(frames / FRAME_RATE_HZ * 2.4) + 2)
     sign = np.where(np.arange(knots) % 2 == rng.integers(2), 1.0, -1.0)
-    heights = sign * rng.uniform(0.7, 1.0, knots)
+    heights = sign * rng.uniform(0.85, 1.0, knots)
     times = np.cumsum(rng.uniform(0.33, 0.51, knots)) * FRAME_RATE_HZ
     times -= times[0] + rng.uniform(0, 0.3) * FRAME_RATE_HZ
     position = np.interp(np.arange(frames), times, np.arange(knots))
