@@ -8,10 +8,9 @@ import logging
 import threading
 from dataclasses import dataclass
 
-from vfd.finder import FaceFinder
-
 from monitor.metrics import Metrics
 from monitor.sessions import Session
+from vfd.finder import FaceFinder
 from vfd.types import FaceFrame, ParticipantKey, Reason, Rgb
 
 logger = logging.getLogger(__name__)

@@ -70,7 +70,8 @@ class FakeEngine:
         self._enter()
         self.face_batches.append(len(crops))
         cosine = np.clip((crops.mean(axis=(1, 2, 3)) - 100) / 100, -1, 1)
-        return np.stack([cosine, np.sqrt(1 - cosine**2)], axis=1).astype(np.float32)
+        rows: NDArray[np.float32] = np.stack([cosine, np.sqrt(1 - cosine**2)], axis=1)
+        return rows.astype(np.float32)
 
     def close(self) -> None:
         """There is nothing to free."""

@@ -91,8 +91,8 @@ def test_the_history_is_bounded(registry: Registry) -> None:
 
 def test_nobody_is_vouched_for_while_the_engine_is_down(registry: Registry) -> None:
     alice = registry.join(ALICE, 0.0)
-    for end_s in range(6):
-        alice.apply(Score(ALICE, float(end_s), -0.3, 1))
+    for second in range(6):
+        alice.apply(Score(ALICE, float(second), -0.3, 1))
     assert alice.verdict.state is State.MISMATCH
     for end_s in (6.0, 7.0):
         verdict = alice.apply(Abstention(ALICE, end_s, Reason.ENGINE_DOWN))
