@@ -5,6 +5,7 @@ square pixels, times in seconds from the start of the media. Holes in the timest
 a delay between sound and picture is kept.
 """
 
+import heapq
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,10 @@ READ_TIMEOUT_S = 10.0  # after that long without a byte, a live stream counts as
 MAX_FAILURES_IN_A_ROW = 200  # packets; then the rest of the file is taken as unreadable
 
 
+_Track = VideoStream | AudioStream
+_Reading = tuple[InputContainer, list[_Track]]
+
+
 class MediaError(Exception):
     """The media cannot be opened; the message names it and says why."""
 
@@ -51,12 +56,17 @@ class FileSource:
         """Packets and frames that were broken and left out."""
         self.broke_off = ""
         """Why reading ended before the media did; empty if it did not."""
-        self._container = _open(location)
-        self._video, self._audio = _tracks(self._container)
+        first = _open(location)
+        self._video, self._audio = _tracks(first)
+        self._readings: list[_Reading] = [(first, [t for t in (self._video, self._audio) if t])]
         if self._video is None and self._audio is None:
-            self._container.close()
+            self.close()
             raise MediaError(f"{location}: holds neither sound nor video that can be decoded")
-        start = self._container.start_time
+        if self._video and self._audio and Path(location).is_file():
+            self._read_apart(first, self._video)
+        self.duration_s = first.duration / av.time_base if first.duration else None
+        """As the container states it; None for a live stream."""
+        start = first.start_time
         timeline = Timeline(None if start is None else start / av.time_base)
         self._pictures = PictureTrack(timeline, picture_interval_s, _pixel_aspect(self._video))
         self._sounds = SoundTrack(timeline)
@@ -69,44 +79,51 @@ class FileSource:
     def has_video(self) -> bool:
         return self._video is not None
 
-    @property
-    def duration_s(self) -> float | None:
-        """As the container states it; None for a live stream."""
-        duration = self._container.duration
-        return duration / av.time_base if duration else None
-
     def close(self) -> None:
-        self._container.close()
+        for container, _ in self._readings:
+            container.close()
 
     def __iter__(self) -> Iterator[Item]:
         """Items in the order of their times (as far as `MAX_LEAD_S` of look-ahead can order them),
         none before 0."""
-        order = TimeOrder([t for t in (Sound, Picture) if self._has(t)])
-        for item in self._items():
-            yield from order.push(item)
+        return heapq.merge(*map(self._ordered, self._readings), key=lambda item: item.time_s)
+
+    def _read_apart(self, first: InputContainer, video: VideoStream) -> None:
+        """Opens a file a second time for its sound: some hold minutes of one track and then of the
+        other, which no bounded look-ahead could bring together."""
+        second = _open(self.location)
+        _, audio = _tracks(second)
+        assert audio is not None
+        self._readings = [(first, [video]), (second, [audio])]
+
+    def _ordered(self, reading: _Reading) -> Iterator[Item]:
+        container, tracks = reading
+        order = TimeOrder([Picture if isinstance(t, VideoStream) else Sound for t in tracks])
+        for frame in self._frames(container, tracks):
+            for item in self._converted(frame):
+                yield from order.push(item)
+        if Sound in order.kinds:
+            for sound in self._sounds.flush():
+                yield from order.push(sound)
         yield from order.rest()
 
-    def _has(self, kind: type[Item]) -> bool:
-        return self.has_audio if kind is Sound else self.has_video
+    def _converted(self, frame: AudioFrame | VideoFrame) -> Sequence[Item]:
+        try:
+            if isinstance(frame, VideoFrame):
+                return list(self._pictures.items(frame))
+            return list(self._sounds.items(frame))
+        except (av.error.FFmpegError, ValueError):  # decoded, but of no form we can convert
+            self.decode_errors += 1
+            return []
 
-    def _items(self) -> Iterator[Item]:
-        for frame in self._frames():
-            try:
-                if isinstance(frame, VideoFrame):
-                    yield from self._pictures.items(frame)
-                else:
-                    yield from self._sounds.items(frame)
-            except (av.error.FFmpegError, ValueError):  # decoded, but cannot be converted
-                self.decode_errors += 1
-        yield from self._sounds.flush()
-
-    def _frames(self) -> Iterator[AudioFrame | VideoFrame]:
+    def _frames(
+        self, container: InputContainer, tracks: list[_Track]
+    ) -> Iterator[AudioFrame | VideoFrame]:
         """Decoded frames in file order; what cannot be decoded is counted and skipped."""
-        tracks = [t for t in (self._video, self._audio) if t is not None]
         failures = 0
         while failures < MAX_FAILURES_IN_A_ROW:
             try:
-                for packet in self._container.demux(*tracks):
+                for packet in container.demux(*tracks):
                     frames = self._decode(packet)
                     failures = 0 if frames else failures
                     yield from frames
@@ -167,7 +184,7 @@ def _tracks(container: InputContainer) -> tuple[VideoStream | None, AudioStream 
     return video, audio
 
 
-def _undecodable(stream: VideoStream | AudioStream) -> bool:
+def _undecodable(stream: _Track) -> bool:
     return stream.codec_context is None
 
 

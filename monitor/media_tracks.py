@@ -2,7 +2,7 @@
 
 import heapq
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -151,7 +151,8 @@ class TimeOrder:
     """Merges tracks by time: an item waits until every track has come as far, but no longer than
     `MAX_LEAD_S`, so that a track that ends early or never starts holds nothing up."""
 
-    def __init__(self, kinds: list[type[Item]]) -> None:
+    def __init__(self, kinds: Iterable[type[Item]]) -> None:
+        self.kinds = frozenset(kinds)
         self._reached_s = dict.fromkeys(kinds, -math.inf)
         self._heap: list[tuple[float, int, Item]] = []
         self._pushed = 0
