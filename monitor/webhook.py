@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Final
-from urllib.parse import urlsplit
 
 import httpx
 import standardwebhooks
@@ -128,7 +127,7 @@ class WebhookSink:
             )
             async with request as response:  # the body is not read: it may be of any size
                 status, headers = response.status_code, response.headers
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, OSError, UnicodeError) as error:  # UnicodeError: no DNS name
             logger.warning("webhook not delivered: id=%s error=%r", message.id, error)
             return _Outcome.FAILED, 0.0
         if 200 <= status < 300:
@@ -172,8 +171,11 @@ def webhook_sink(config: Config, checkpoint: Checkpoint, metrics: Metrics) -> We
 
 
 def _check_url(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"alerts.webhook_url is no address: {error}") from None
+    if parts.scheme not in ("http", "https") or not parts.host:
         raise ValueError("alerts.webhook_url must be an http or https address")
 
 
@@ -191,15 +193,11 @@ def _secret(text: str) -> bytes:
 async def _refuse_private(url: str) -> None:
     """Raises OSError where the host's name leads to an address that is not public. A guard against
     mistakes: the name is looked up again by the request itself."""
-    parts = urlsplit(url)
-    found = await asyncio.get_running_loop().getaddrinfo(
-        parts.hostname, parts.port, type=socket.SOCK_STREAM
-    )
+    host = httpx.URL(url).host
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     for *_, address in found:
         if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:
-            raise OSError(
-                f"{parts.hostname} is a private address; alerts.allow_private_targets permits it"
-            )
+            raise OSError(f"{host} is a private address; alerts.allow_private_targets permits it")
 
 
 def retry_after_s(header: str | None, now_unix_s: float) -> float:

@@ -70,8 +70,7 @@ class FakeEngine:
         self._enter()
         self.face_batches.append(len(crops))
         cosine = np.clip((crops.mean(axis=(1, 2, 3)) - 100) / 100, -1, 1)
-        rows: NDArray[np.float32] = np.stack([cosine, np.sqrt(1 - cosine**2)], axis=1)
-        return rows.astype(np.float32)
+        return np.stack([cosine, np.sqrt(1 - cosine**2)], axis=1).astype(np.float32)
 
     def close(self) -> None:
         """There is nothing to free."""
@@ -106,7 +105,8 @@ def voice(duration_s: float, seed: int = 0) -> Audio:
         sound += gain * np.sin(harmonic * phase)
     sound *= 0.6 + 0.4 * np.sin(2 * np.pi * 4 * t)
     sound += 0.01 * rng.normal(size=len(t))
-    return (0.5 * sound / np.abs(sound).max()).astype(np.float32)
+    samples: Audio = (0.5 * sound / np.abs(sound).max()).astype(np.float32)
+    return samples
 
 
 def speak(buffer: ParticipantBuffer, start_s: float, end_s: float) -> None:

@@ -213,6 +213,20 @@ async def test_a_full_queue_drops_the_newest_and_counts_it(metrics: Metrics) -> 
     ]
 
 
+async def test_a_name_that_cannot_be_looked_up_is_a_failure_like_any_other(
+    metrics: Metrics,
+) -> None:
+    for host in ("a" * 70 + ".example", "nowhere.invalid"):
+        sink = WebhookSink(
+            replace(config(f"https://{host}/"), max_attempts=1, allow_private_targets=False),
+            metrics,
+        )
+        async with running(sink):
+            before = outcomes(metrics).get("given_up", 0)
+            await sink.send(alert())
+            await until(lambda: outcomes(metrics).get("given_up", 0) > before)  # noqa: B023
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]"])
 async def test_private_targets_are_refused_unless_allowed(
     metrics: Metrics, host: str, caplog: pytest.LogCaptureFixture
@@ -230,6 +244,8 @@ async def test_private_targets_are_refused_unless_allowed(
     [
         ({"webhook_url": "ftp://example.com"}, "alerts.webhook_url"),
         ({"webhook_url": "https://"}, "alerts.webhook_url"),
+        ({"webhook_url": "https://[::1"}, "alerts.webhook_url"),
+        ({"webhook_url": "https://example.com:port/"}, "alerts.webhook_url"),
         ({"webhook_secret": ""}, "alerts.webhook_secret"),
         ({"webhook_secret": "whsec_c2hvcnQ="}, "alerts.webhook_secret"),
         ({"webhook_secret": "not base64!"}, "alerts.webhook_secret"),
