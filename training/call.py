@@ -30,6 +30,7 @@ from aiortc import (
     RTCRtpSender,
     RTCSessionDescription,
 )
+from aiortc.mediastreams import MediaStreamError
 
 from training.people import TEST_SEED, Person, draw_person, oracle_similarity
 from training.talking import FPS, KEYFRAME_EVERY, TalkingLoop, talking_loop
@@ -105,7 +106,9 @@ class LoopTrack(MediaStreamTrack):
         self._next = (packets, done)
 
     async def recv(self) -> "av.Packet[Any]":
-        """The next packet, when it is due."""
+        """The next packet, when it is due. Raises MediaStreamError once stopped."""
+        if self.readyState != "live":
+            raise MediaStreamError
         if self._start_s is None:
             self._start_s = time.monotonic()
         due_s = self._start_s + self._index * self._tick_s
