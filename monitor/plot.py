@@ -62,8 +62,9 @@ def _similarity(
     axes: Axes, hops: Sequence[Hop], hop_s: float, suspect_below: float, match_above: float
 ) -> None:
     for band in bands(hops, hop_s):
-        colour = STATE_COLOURS[band.state]
-        axes.axvspan(band.start_s, band.end_s, color=colour, alpha=0.28, linewidth=0)
+        # From where it was known: an alert then stands at the edge of its band.
+        known_s = band.start_s + hop_s, band.end_s + hop_s
+        axes.axvspan(*known_s, color=STATE_COLOURS[band.state], alpha=0.28, linewidth=0)
     axes.axhline(match_above, color=STATE_COLOURS[State.MATCH], linewidth=1.2, linestyle="--")
     axes.axhline(suspect_below, color=STATE_COLOURS[State.MISMATCH], linewidth=1.2, linestyle="--")
     times = [h.end_s for h in hops]

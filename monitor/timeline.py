@@ -81,10 +81,10 @@ class Summary:
 
 
 def bands(hops: Sequence[Hop], hop_s: float) -> Iterator[Band]:
-    """Runs of one state; a verdict holds from the end of its hop to the end of the next."""
+    """Runs of one state; a hop stands for the `hop_s` up to its end."""
     for state, run in groupby(hops, key=lambda h: h.verdict.state):
         members = list(run)
-        yield Band(state, members[0].end_s, members[-1].end_s + hop_s)
+        yield Band(state, members[0].end_s - hop_s, members[-1].end_s)
 
 
 def summarize(hops: Sequence[Hop], hop_s: float) -> Summary:
