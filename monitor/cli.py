@@ -64,3 +64,7 @@ async def _serve_until_signal(config: Config) -> int:
     service = Service(config)
     await service.start()
     return await service.run_until_signal()
+
+
+if __name__ == "__main__":
+    main()

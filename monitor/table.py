@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from vfd.decision import State
 
-SPARKLINE_LENGTH = 30  # half a minute at one score a second
+SPARKLINE_LENGTH = 20  # seconds; the whole table fits into a terminal of 80 columns
 BLOCKS = "▁▂▃▄▅▆▇█"
 NO_VALUE = "·"
 STATE_STYLES = {
@@ -53,14 +54,22 @@ def participants_table(
 ) -> Table:
     """A table of `rows` in their order. It keeps its width while values change, so that it does not
     jump when it is redrawn every second."""
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
-    table.add_column("participant", no_wrap=True, overflow="ellipsis", max_width=24)
-    table.add_column("state", width=max(map(len, State)) + 2, justify="center")
-    table.add_column("similarity", width=10, justify="right")
-    table.add_column(f"last {SPARKLINE_LENGTH}", width=SPARKLINE_LENGTH, no_wrap=True)
-    table.add_column("speech", width=6, justify="right")
-    table.add_column("face", width=5, justify="right")
-    table.add_column("last without a score", width=20, no_wrap=True)
+    table = Table(
+        title=title,
+        caption=caption,
+        title_justify="left",
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    table.add_column("participant", no_wrap=True, overflow="ellipsis", max_width=16)
+    table.add_column("state", width=max(map(len, State)) + 2, justify="center", no_wrap=True)
+    table.add_column("sim.", width=5, justify="right")
+    table.add_column(f"last {SPARKLINE_LENGTH} s", width=SPARKLINE_LENGTH, no_wrap=True)
+    table.add_column("speech", width=6, justify="right", no_wrap=True)
+    table.add_column("face", width=4, justify="right")
+    table.add_column("no score", width=12, no_wrap=True, overflow="ellipsis")
     for row in rows:
         table.add_row(
             Text(row.participant),  # a name is not markup
