@@ -8,6 +8,7 @@ the stream shows in the frames that waited least: the clock follows the smallest
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 from av import AudioFrame, AudioResampler
 
 from vfd.types import SAMPLE_RATE_HZ, Audio
@@ -18,6 +19,7 @@ JUMP_S = (
     2.0  # later than any jitter buffer holds packets (1.6 s when the sender suppresses silence)
 )
 JUMP_AFTER_S = 1.0  # a stalled event loop catches up sooner
+FULL_SCALE = 32_768.0
 CONTIGUOUS_S = 0.001  # media times closer than this are one run
 
 
@@ -102,7 +104,8 @@ class AudioPlacer:
         if not first and shape == self._format and abs(gap_s) < CONTIGUOUS_S:
             return None
         self._emit(None, offset_s)
-        self._resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
+        # Of 16 bits, mono is the mean of two channels; of floats it is 1.4 times that.
+        self._resampler = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
         self._format, self._run_start_s, self._run_samples = shape, start_s, 0
         if first or gap_s < CONTIGUOUS_S:
             return None
@@ -113,6 +116,6 @@ class AudioPlacer:
         if self._resampler is None:
             return
         for resampled in self._resampler.resample(frame):
-            samples = resampled.to_ndarray()[0]
+            samples = resampled.to_ndarray()[0].astype(np.float32) / FULL_SCALE
             self._write(self._run_start_s + self._run_samples / SAMPLE_RATE_HZ + offset_s, samples)
             self._run_samples += samples.size

@@ -55,7 +55,7 @@ class Parts:
 
 def create_app(parts: Parts) -> FastAPI:
     """Everything but /healthz and the page itself, which hold no data, asks for the token."""
-    app = FastAPI(openapi_url=None)
+    app = FastAPI(openapi_url=None, redirect_slashes=False)
     install_problem_handlers(app)
     check_token = token_check(parts.config.server.token)
     app.mount("/whip", create_whip_app(parts.publications, parts.config, check_token))

@@ -27,6 +27,8 @@ from vfd.types import Rgb
 
 NEGOTIATION_TIMEOUT_S = 5.0  # no part of it waits for the network unless a STUN server is set
 POLL_S = 0.25  # how late the watchdog may be
+SETTLE_S = 0.5  # two reachable peers need less than 0.2 s
+SETTLE_STEP_S = 0.02
 SUPPRESSED_S = 0.5  # Opus sends at least every 400 ms while it suppresses silence (RFC 6716)
 
 logger = logging.getLogger(__name__)
@@ -106,7 +108,7 @@ class Receiver:
         await asyncio.gather(*self._tracks, return_exceptions=True)
         if self._conversion:
             self._conversion.cancel()
-        await self._peer.close()
+        await close_peer(self._peer)
 
     async def _end_reason(self) -> str:
         if self._peer.connectionState in ("closed", "failed"):
@@ -172,6 +174,23 @@ class Receiver:
             logger.warning("picture not converted", extra={"error": str(error)})
             return
         self._faces.submit(self._session, time_s, conversion.result())
+
+
+async def close_peer(peer: RTCPeerConnection) -> None:
+    """Closes `peer` for good, also at the very moment at which it connects.
+
+    The stack (aiortc 1.16, aioice 0.13) starts what belongs to a connection once that has come
+    about, closed meanwhile or not: consent checks after ICE, senders and receivers after DTLS. So
+    ICE gets the time to come about or not, and what was started late is stopped once more.
+    """
+    for _ in range(round(SETTLE_S / SETTLE_STEP_S)):
+        if peer.iceConnectionState != "checking":
+            break
+        await asyncio.sleep(SETTLE_STEP_S)
+    await peer.close()
+    for transceiver in peer.getTransceivers():
+        await transceiver.receiver.stop()
+        await transceiver.sender.stop()
 
 
 async def _next_frame(track: MediaStreamTrack) -> object | None:

@@ -21,6 +21,7 @@ TOKEN_HEADER = "VFD-Session-Token"
 NAME = re.compile(r"[A-Za-z0-9._~-]{1,64}")  # RFC 3986 unreserved: the same in every encoding
 BODY_TIMEOUT_S = 10.0  # 64 kB take less on any line that can carry video
 PREFLIGHT_MAX_AGE_S = 600
+DISCARDED_BYTES = 1_048_576
 CLOSE = {"Connection": "close"}  # what is left of the body is not read
 ENDPOINT = "/{call}/{participant}"
 RESOURCE = "/{call}/{participant}/{publication_id}"
@@ -30,7 +31,7 @@ def create_whip_app(
     publications: Publications, config: Config, check_token: Callable[[Request], None]
 ) -> FastAPI:
     """To be mounted at /whip. `check_token` raises Problem for a request without the token."""
-    app = FastAPI(openapi_url=None)
+    app = FastAPI(openapi_url=None, redirect_slashes=False)
     install_problem_handlers(app)
     app.add_middleware(
         CORSMiddleware,
@@ -85,20 +86,24 @@ def create_whip_app(
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """The whole body. Raises Problem: 413 as soon as it is too large, 408 if it stalls."""
-    body = bytearray()
+    """The whole body. Raises Problem: 413 if it is too large, 408 if it stalls.
+
+    A little more than is taken is read, because a connection that is closed on unread data loses
+    the answer too.
+    """
+    body, received = bytearray(), 0
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit_bytes:
-                    raise Problem(
-                        413,
-                        f"The body is larger than {limit_bytes} bytes.",
-                        {"Connection": "close"},
-                    )
+                received += len(chunk)
+                if received <= limit_bytes:
+                    body += chunk
+                elif received > limit_bytes + DISCARDED_BYTES:
+                    break
     except TimeoutError as error:
         raise Problem(408, "The body did not arrive in time.", CLOSE) from error
+    if received > limit_bytes:
+        raise Problem(413, f"The body is larger than {limit_bytes} bytes.", CLOSE)
     return bytes(body)
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import fractions
+import inspect
 import socket
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -19,6 +21,7 @@ from av import AudioFrame, VideoFrame
 
 from engines.engine import Engine
 from monitor.config import Config, ServerConfig
+from monitor.receiver import close_peer
 from monitor.service import Service
 from tests.fakes import FakeEngine, checkpoint, voice
 from vfd.finder import FaceFinder
@@ -48,7 +51,7 @@ class Paced(MediaStreamTrack):
 
 
 class Voice(Paced):
-    """Speech-like sound at `rate_hz`; what `samples` (int16, mono) holds goes round and round."""
+    """Speech-like sound, the same on both channels; `samples` (int16) go round and round."""
 
     kind = "audio"
 
@@ -63,7 +66,7 @@ class Voice(Paced):
         index = await self.next_index()
         size = round(self._rate_hz * PACKET_S)
         part = np.take(self._samples, np.arange(index * size, (index + 1) * size), mode="wrap")
-        frame = AudioFrame.from_ndarray(part[None], format="s16", layout="mono")
+        frame = AudioFrame.from_ndarray(np.repeat(part, 2)[None], format="s16", layout="stereo")
         frame.sample_rate, frame.pts = self._rate_hz, index * size
         frame.time_base = fractions.Fraction(1, self._rate_hz)
         return frame
@@ -128,7 +131,7 @@ async def publish(
         await peer.setRemoteDescription(RTCSessionDescription(response.text, "answer"))
         yield Publisher(peer, response.headers["Location"], response.headers["VFD-Session-Token"])
     finally:
-        await peer.close()
+        await close_peer(peer)
 
 
 class NoDetector:
@@ -171,6 +174,27 @@ async def monitor(
         await service.stop()
 
 
+async def until(
+    condition: Callable[[], object | Awaitable[object]], timeout_s: float = 10.0
+) -> None:
+    """Waits until `condition`, a plain or an async function, holds."""
+    async with asyncio.timeout(timeout_s):
+        while True:
+            held = condition()
+            if await held if inspect.isawaitable(held) else held:
+                return
+            await asyncio.sleep(0.05)
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
+
+
+if __name__ == "__main__":  # a publisher of its own, to be killed: `python -m tests.peers URL`
+
+    async def forever(url: str) -> None:
+        async with publish(url, Voice(), Picture()):
+            await asyncio.Event().wait()
+
+    asyncio.run(forever(sys.argv[1]))
