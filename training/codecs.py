@@ -16,7 +16,7 @@ OPUS_FRAME_S = 0.02
 # here since a dropped frame would leave a hole in a loop.
 _VP8_OPTIONS = {
     "deadline": "realtime",
-    "cpu-used": "8",
+    "cpu-used": "-8",  # negative: fixed; a positive one follows the clock and no run repeats
     "lag-in-frames": "0",
     "error-resilient": "1",
     "qmin": "2",
