@@ -35,7 +35,11 @@ async function openDevices() {
     throw new Error("Browsers give camera and microphone to https and to this machine only.");
   }
   return navigator.mediaDevices.getUserMedia({
-    audio: { echoCancellation: field("ec").checked, noiseSuppression: field("ns").checked },
+    audio: {
+      echoCancellation: field("ec").checked,
+      noiseSuppression: field("ns").checked,
+      autoGainControl: field("ns").checked, // level and noise are processed, or neither
+    },
     video: { width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { ideal: 30 } },
   });
 }
