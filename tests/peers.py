@@ -18,6 +18,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 from av import AudioFrame, VideoFrame
+from numpy.typing import NDArray
 
 from engines.engine import Engine
 from monitor.config import Config, ServerConfig
@@ -25,7 +26,7 @@ from monitor.receiver import close_peer
 from monitor.service import Service
 from tests.fakes import FakeEngine, checkpoint, voice
 from vfd.finder import FaceFinder
-from vfd.types import Box, Face, FaceFrame, Reason, Rgb
+from vfd.types import SAMPLE_RATE_HZ, Box, Face, FaceFrame, Reason, Rgb
 
 SOUND_RATE_HZ = 48_000
 PACKET_S = 0.02
@@ -55,20 +56,21 @@ class Voice(Paced):
 
     kind = "audio"
 
-    def __init__(self, samples: np.ndarray | None = None, rate_hz: int = SOUND_RATE_HZ) -> None:
+    def __init__(self, samples: NDArray[np.int16] | None = None) -> None:
         super().__init__(PACKET_S)
-        self._rate_hz = rate_hz
         if samples is None:
-            samples = np.repeat((voice(4.0) * 32767).astype(np.int16), rate_hz // 16_000)
+            samples = np.repeat(
+                (voice(4.0) * 32767).astype(np.int16), SOUND_RATE_HZ // SAMPLE_RATE_HZ
+            )
         self._samples = samples
 
     async def recv(self) -> AudioFrame:
         index = await self.next_index()
-        size = round(self._rate_hz * PACKET_S)
+        size = round(SOUND_RATE_HZ * PACKET_S)
         part = np.take(self._samples, np.arange(index * size, (index + 1) * size), mode="wrap")
         frame = AudioFrame.from_ndarray(np.repeat(part, 2)[None], format="s16", layout="stereo")
-        frame.sample_rate, frame.pts = self._rate_hz, index * size
-        frame.time_base = fractions.Fraction(1, self._rate_hz)
+        frame.sample_rate, frame.pts = SOUND_RATE_HZ, index * size
+        frame.time_base = fractions.Fraction(1, SOUND_RATE_HZ)
         return frame
 
 

@@ -1,6 +1,7 @@
 """Real peers on the machine's own addresses; only the offer is handed over by hand."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from av import AudioFrame
 
 from monitor.buffers import ParticipantBuffer
 from monitor.config import Config, ScoringConfig, WhipConfig
@@ -103,6 +105,41 @@ async def test_sound_keeps_its_pitch_through_opus() -> None:
         audio = scene.session.buffer.snapshot(time.monotonic() - 0.2).audio[-16_000:]
     assert np.argmax(np.abs(np.fft.rfft(audio))) == 440
     assert np.abs(audio).max() == pytest.approx(12_000 / 32_768, rel=0.15)
+
+
+class Halting(Voice):
+    """Sends nothing for 0.2 s in every second, as a sender does that suppresses silence."""
+
+    async def recv(self) -> AudioFrame:
+        while True:
+            frame = await super().recv()
+            assert frame.time is not None
+            if frame.time % 1 < 0.8:
+                return frame
+
+
+async def test_silence_that_the_sender_suppresses_counts_as_received() -> None:
+    peer = with_codec(Halting(), "audio/PCMU")  # aiortc's Opus encoder fills such gaps
+    async with receiving(peer) as scene:
+        await until(lambda: scene.coverage(2.0) > 0.98)
+        audio = scene.session.buffer.snapshot(time.monotonic() - 0.2).audio[-32_000:]
+    assert 0.1 < np.mean(audio == 0) < 0.35
+
+
+async def test_sound_that_is_lost_does_not() -> None:
+    peer = new_peer(Voice())
+    async with receiving(peer) as scene:
+        await until(lambda: scene.coverage(1.0) == 1.0)
+        dtls = peer.getSenders()[0].transport
+        send, sent = dtls._send_rtp, itertools.count()
+
+        async def lossy(data: bytes) -> None:
+            if next(sent) % 20:
+                await send(data)
+
+        dtls._send_rtp = lossy  # type: ignore[method-assign]
+        await asyncio.sleep(3.0)
+        assert 0.5 < scene.coverage(2.0) < 0.95
 
 
 @pytest.mark.parametrize("mime_type", ["audio/PCMU", "audio/G722"])
