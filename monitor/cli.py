@@ -16,6 +16,7 @@ from monitor.service import Service
 from vfd.checkpoint import CheckpointError
 
 USAGE_ERROR = 2
+INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -26,6 +27,8 @@ def main(arguments: list[str] | None = None) -> None:
     except (ConfigError, CheckpointError, EngineError, ListenError) as error:
         print(f"vfd-monitor: {error}", file=sys.stderr)
         code = USAGE_ERROR
+    except KeyboardInterrupt:  # while starting: a running service takes the signal itself
+        code = INTERRUPTED
     sys.exit(code)
 
 

@@ -85,7 +85,7 @@ async def test_serving_until_a_signal(weights: Path, number: signal.Signals) -> 
     """A process of its own, with the real engine and the real detector."""
     url = f"http://127.0.0.1:{(port := free_port())}"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "error", "-c", "from monitor.cli import main; main(['serve'])"),
+        *(sys.executable, "-W", "error", "-m", "monitor.cli", "serve"),
         env={"VFD_SERVER_PORT": str(port), "VFD_MODEL_CHECKPOINT": str(weights)},
         cwd=Path(__file__).parents[1],
         stderr=asyncio.subprocess.PIPE,
