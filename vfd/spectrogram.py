@@ -5,10 +5,10 @@ The paper fixes the shape, 512 x 300 for 3 s at 16 kHz, 100 frames a second (sec
 for VoxCeleb: a mean and a deviation for every bin, which resist the codec of a call far better
 than one pair for the whole picture.
 
-Training and serving call the same function, chosen by the name stored in the checkpoint.
+Training and serving call the same function, chosen by the name stored in the checkpoint
+(`vfd.front_ends`).
 """
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
@@ -29,6 +29,9 @@ Spectrogram = NDArray[np.float32]
 """(1, 512, 300) float32: one channel, bins from 15.6 Hz to 8 kHz, frames 10 ms apart."""
 
 _PADDED_SAMPLES: Final = (FRAMES - 1) * HOP_SAMPLES + FRAME_SAMPLES
+_CHUNK_FRAMES: Final = 20
+"""Transformed at a time, for the cache; and fresh pages for large temporary arrays would cost more
+than the transform."""
 _PHASE: Final = 2 * np.pi * np.arange(FRAME_SAMPLES) / FRAME_SAMPLES
 _WINDOW: Final = (0.54 - 0.46 * np.cos(_PHASE)).astype(np.float32)  # periodic Hamming
 
@@ -48,21 +51,30 @@ def stft512(audio: Audio) -> Spectrogram:
     padded[:WINDOW_SAMPLES] = audio
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME_SAMPLES)[::HOP_SAMPLES]
     received = frames.any(axis=1)
-    spectrum = scipy.fft.rfft(frames[received] * _WINDOW, n=FFT_SAMPLES, axis=1)[:, 1:]
+    if received.all():
+        return _normalised(_magnitudes(frames))[np.newaxis]
     result = np.zeros((1, BINS, FRAMES), dtype=np.float32)
-    if len(spectrum):
-        log_magnitude = np.log(np.abs(spectrum) + np.float32(LOG_FLOOR))
-        result[0][:, received] = _normalise_bins(log_magnitude).T
+    if received.any():
+        result[0][:, received] = _normalised(_magnitudes(frames[received]))
     return result
 
 
-def _normalise_bins(log_magnitude: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(frames, bins) -> the same with mean 0 and deviation 1 for every bin; a constant bin is 0."""
-    centred: NDArray[np.float32] = log_magnitude - log_magnitude.mean(axis=0)
-    std: NDArray[np.float32] = np.sqrt(np.mean(np.square(centred), axis=0))
-    np.divide(centred, np.maximum(std, np.float32(MIN_STD)), out=centred)
-    return centred
+def _magnitudes(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(frames, 400) samples -> (512, frames), the length of every coefficient."""
+    result = np.empty((BINS, len(frames)), dtype=np.float32)
+    for start in range(0, len(frames), _CHUNK_FRAMES):
+        chunk = slice(start, start + _CHUNK_FRAMES)
+        spectrum = scipy.fft.rfft(frames[chunk] * _WINDOW, n=FFT_SAMPLES, axis=1)
+        result[:, chunk] = np.abs(spectrum[:, 1:]).T
+    return result
 
 
-FRONT_ENDS: Final[Mapping[str, Callable[[Audio], Spectrogram]]] = {"stft512": stft512}
-"""By the name that a checkpoint stores."""
+def _normalised(magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(bins, frames), changed in place: the logarithm with mean 0 and deviation 1 for every bin; a
+    constant bin becomes 0."""
+    magnitudes += np.float32(LOG_FLOOR)
+    logs: NDArray[np.float32] = np.log(magnitudes, out=magnitudes)
+    logs -= logs.mean(axis=1, keepdims=True)
+    variances = np.einsum("bf,bf->b", logs, logs) / np.float32(logs.shape[1])
+    logs /= np.maximum(np.sqrt(variances), np.float32(MIN_STD))[:, np.newaxis]
+    return logs
