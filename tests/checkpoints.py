@@ -1,11 +1,12 @@
 """Small checkpoints with random weights, large enough that every part of the model speaks."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 
 from vfd.checkpoint import Calibration, CheckpointInfo, save_checkpoint
-from vfd.model_config import ModelConfig, tensor_shapes
+from vfd.model_config import PRESETS, ModelConfig, tensor_shapes
 
 TINY = ModelConfig(
     preset="tiny-test",
@@ -16,6 +17,12 @@ TINY = ModelConfig(
     face_patch=(56, 56),
     voice_patch=(128, 48),  # 300 frames are no multiple of 48: the model pads
 )
+
+TINY_RELEASED = dataclasses.replace(
+    PRESETS["released"], preset="tiny-released", width=24, blocks=2, heads=3, embedding=10
+)
+TINY_VGG = dataclasses.replace(PRESETS["vgg"], preset="tiny-vgg", width=16, embedding=10)
+FAMILIES = (TINY, TINY_RELEASED, TINY_VGG)
 
 CALIBRATION = Calibration(
     threshold=0.2,
@@ -44,8 +51,10 @@ def random_tensors(config: ModelConfig, seed: int = 0) -> dict[str, np.ndarray]:
     tensors = {}
     for name, shape in tensor_shapes(config).items():
         fan_in = np.prod(shape[1:]) if len(shape) > 1 and "positions" not in name else 4
-        values = rng.standard_normal(shape) / np.sqrt(fan_in)
-        tensors[name] = (values + ("norm" in name and "weight" in name)).astype(np.float16)
+        gain = 2 if "stages" in name else 1  # what ReLU takes away
+        values = rng.standard_normal(shape) * np.sqrt(gain / fan_in)
+        is_norm = ("norm" in name or "ln_pre" in name) and "weight" in name
+        tensors[name] = (values + is_norm).astype(np.float16)
     return tensors
 
 

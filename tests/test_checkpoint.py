@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
-from checkpoints import TINY, info_of, random_tensors, write_checkpoint
+from checkpoints import (
+    FAMILIES,
+    TINY,
+    TINY_RELEASED,
+    TINY_VGG,
+    info_of,
+    random_tensors,
+    write_checkpoint,
+)
 
 from vfd.checkpoint import (
     CheckpointError,
@@ -20,6 +28,7 @@ from vfd.checkpoint import (
     save_checkpoint,
     shipped_checkpoint_path,
 )
+from vfd.model_config import PRESETS, ModelConfig
 
 
 def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
@@ -40,6 +49,45 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
         assert checkpoint.tensors[name].dtype == np.float16
         np.testing.assert_array_equal(checkpoint.tensors[name], tensor)
     assert [p.name for p in path.parent.iterdir()] == ["tiny.safetensors"]
+
+
+@pytest.mark.parametrize("config", FAMILIES, ids=lambda c: c.preset)
+def test_every_family_is_written_and_read(tmp_path: Path, config: ModelConfig) -> None:
+    path = write_checkpoint(tmp_path / "any.safetensors", config)
+    assert load_checkpoint(path).info.config == config
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(CheckpointError, match="is no complete safetensors file"):
+        load_checkpoint(path)
+    good = random_tensors(config)
+    for name in ("face.projection.weight", list(good)[-2]):
+        with pytest.raises(CheckpointError, match=f"{name}.*NaN"):
+            save_checkpoint(path, info_of(config), good | {name: with_nan(good[name])})
+
+
+def test_files_from_before_a_field_take_its_default(tmp_path: Path) -> None:
+    later = ("family", "activation", "ln_pre", "patch_bias", "face_normalisation")
+    path = rewrite(tmp_path / "old.safetensors", lambda m: [m["config"].pop(f) for f in later])
+    assert load_checkpoint(path).info.config == TINY
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (TINY_RELEASED, "tensor 'face.ln_pre.bias' is missing"),
+        (TINY_VGG, "tensor 'face.blocks.0.attention.out.bias' is not part of this model"),
+        (PRESETS["nano"], "tensor 'face.blocks.2.attention.out.bias' is missing"),
+        (PRESETS["tiny"], "tensor 'face.blocks.10.attention.out.bias' is missing"),
+    ],
+    ids=lambda value: getattr(value, "preset", ""),
+)
+def test_weights_of_another_preset_are_refused(
+    tmp_path: Path, wrong: ModelConfig, message: str
+) -> None:
+    config = dataclasses.asdict(wrong)
+    path = rewrite(tmp_path / "mislabelled.safetensors", lambda m: m.update(config=config))
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(path)
 
 
 def test_real_data_are_not_called_synthetic() -> None:
@@ -87,6 +135,8 @@ def test_missing_truncated_and_foreign_files_are_named(tmp_path: Path) -> None:
         (lambda m: m["config"].update(face_patch=56), "field 'face_patch' is 56"),
         (lambda m: m["config"].update(heads=5), "config: width 24 is no multiple of heads 5"),
         (lambda m: m["config"].update(front_end="mel"), "config: front_end 'mel' is unknown"),
+        (lambda m: m["config"].update(ln_pre=1), "config: field 'ln_pre' is 1"),
+        (lambda m: m["config"].update(family="cnn"), "config: family 'cnn' is unknown"),
         (lambda m: m["config"].update(blocks=3), "tensor 'face.blocks.2.*' is missing"),
         (lambda m: m["config"].update(blocks=1), "'face.blocks.1.*' is not part of this model"),
         (lambda m: m["config"].update(embedding=9), r"has shape \(10, 24\), not \(9, 24\)"),

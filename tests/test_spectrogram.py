@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vfd.spectrogram import BINS, FRAMES, FRONT_ENDS, stft512
+from vfd.spectrogram import BINS, FRAMES, stft512
 
 SECONDS = np.arange(48_000) / 16_000
 
@@ -70,7 +70,3 @@ def test_extreme_sound_stays_finite() -> None:
 def test_another_length_is_refused(samples: int) -> None:
     with pytest.raises(ValueError, match="48000"):
         stft512(np.zeros(samples, np.float32))
-
-
-def test_the_name_in_checkpoints_is_known() -> None:
-    assert FRONT_ENDS["stft512"] is stft512

@@ -46,16 +46,23 @@ class PretrainModel(nn.Module):
         super().__init__()
         self.config = config
         model = VfdModel(config)
-        self.face = PretrainedTower(model.face, identities)
-        self.voice = PretrainedTower(model.voice, identities)
+        self.face = PretrainedTower(_transformer(model.face), identities)
+        self.voice = PretrainedTower(_transformer(model.voice), identities)
 
     def exported(self) -> VfdModel:
         """A plain model that gives the same embeddings, heads dropped, normalisation folded in."""
         model = VfdModel(self.config)
         for target, source in ((model.face, self.face), (model.voice, self.voice)):
             target.load_state_dict(source.tower.state_dict())
-            fold_batch_norm(target, source.norm)
+            fold_batch_norm(_transformer(target), source.norm)
         return model.eval()
+
+
+def _transformer(tower: nn.Module) -> Tower:
+    """Raises ValueError for another family: it has no patches to leave out."""
+    if isinstance(tower, Tower):
+        return tower
+    raise ValueError(f"{type(tower).__name__} cannot be trained here, only transformers")
 
 
 def embed_some(tower: Tower, x_BCHW: Tensor, kept_T: Tensor | None = None) -> Tensor:
@@ -73,7 +80,7 @@ def embed_some(tower: Tower, x_BCHW: Tensor, kept_T: Tensor | None = None) -> Te
     x_BTD = F.linear(x_BTN, tower.patch.weight.flatten(1), tower.patch.bias)
     x_BTD = x_BTD + tower.positions[1 + kept_T]
     class_B1D = (tower.class_vector + tower.positions[0]).expand(len(x_BTD), 1, -1)
-    x_BTD = torch.cat([class_B1D, x_BTD], dim=1)
+    x_BTD = tower.ln_pre(torch.cat([class_B1D, x_BTD], dim=1))
     for block in tower.blocks[:-1]:
         x_BTD = block(x_BTD)
     last_BD = _class_vector_after(cast(Block, tower.blocks[-1]), x_BTD)

@@ -145,11 +145,14 @@ def _info(path: Path, metadata: Mapping[str, str]) -> CheckpointInfo:
 
 
 def _build(kind: type[T], values: object, path: Path, where: str) -> T:
-    """A dataclass from decoded JSON: exactly its fields, each of the right type."""
+    """A dataclass from decoded JSON: exactly its fields, each of the right type. A field that has
+    a default may be missing: files from before there was that field stay readable."""
     if not isinstance(values, dict):
         raise CheckpointError(f"{path}: {where} is missing or no table")
-    expected = {field.name: field.type for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    for name in sorted(expected.keys() ^ values.keys()):
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    expected = {field.name: field.type for field in fields}
+    optional = {field.name for field in fields if field.default is not dataclasses.MISSING}
+    for name in sorted((expected.keys() ^ values.keys()) - (optional - values.keys())):
         problem = "missing" if name in expected else "unknown"
         raise CheckpointError(f"{path}: {where}: field {name!r} is {problem}")
     converted = {}
