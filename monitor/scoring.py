@@ -20,7 +20,7 @@ from monitor.config import ScoringConfig
 from monitor.events import EventBus, abstention_event, score_event, verdict_event
 from monitor.metrics import Metrics
 from monitor.sessions import Registry, Session
-from vfd.spectrogram import BINS, FRAMES, stft512
+from vfd.front_ends import FRONT_ENDS
 from vfd.types import Abstention, FaceFrame, Reason, Score, Window
 
 logger = logging.getLogger(__name__)
@@ -30,11 +30,13 @@ MAX_MISSED_HOPS: Final = 60
 
 
 class Scorer:
-    """Windows to similarities. Called from one thread at a time."""
+    """Windows to similarities. `front_end`: what the engine's checkpoint was trained with, a name
+    of FRONT_ENDS. Called from one thread at a time."""
 
-    def __init__(self, engine: Engine, faces_per_window: int) -> None:
+    def __init__(self, engine: Engine, faces_per_window: int, front_end: str = "stft512") -> None:
         self._engine = engine
         self._faces_per_window = faces_per_window
+        self._front_end = FRONT_ENDS[front_end]
         self._faces: dict[FaceFrame, NDArray[np.float32]] = {}
         """Embeddings of the faces that the last call used, by identity of the frame: a face is
         looked at for several seconds, and the cache stays as small as one hop."""
@@ -53,14 +55,15 @@ class Scorer:
 
     def probe(self) -> None:
         """Runs the engine on silence. Raises what it raises."""
-        self._engine.embed_voice(np.zeros((1, 1, BINS, FRAMES), np.float32))
+        self._engine.embed_voice(np.zeros((1, 1, *self._front_end.shape), np.float32))
 
     def _embed_voices(self, windows: Sequence[Window]) -> list[NDArray[np.float32]]:
         voices: list[NDArray[np.float32]] = []
         batch = self._engine.best_batch
         for start in range(0, len(windows), batch):
             part = windows[start : start + batch]
-            voices.extend(self._engine.embed_voice(np.stack([stft512(w.audio) for w in part])))
+            pictures = [self._front_end.compute(window.audio) for window in part]
+            voices.extend(self._engine.embed_voice(np.stack(pictures)))
         return voices
 
     def _embed_faces(self, faces: Sequence[FaceFrame]) -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from monitor.alerts import Alerter, RecordSink
 from monitor.config import Config, MetricsConfig, ScoringConfig
@@ -29,6 +30,7 @@ from tests.fakes import (
     voice,
 )
 from vfd.decision import State, UnknownReason
+from vfd.mel import mel128
 from vfd.types import Abstention, FaceFrame, ParticipantKey, Reason, Score, Window
 
 HOP_S = 0.2  # the loop in a fifth of the time
@@ -67,6 +69,40 @@ def test_a_face_is_embedded_once_while_it_is_in_use() -> None:
     scorer.score([window(BOB, two)])
     scorer.score([window(ALICE, one)])
     assert engine.face_batches == [1, 1, 1]
+
+
+def test_of_several_faces_only_new_ones_are_embedded() -> None:
+    engine = FakeEngine(best_batch=8)
+    scorer = Scorer(engine, 3)
+    faces = [face(1.0 + i / 2, 150 + 5 * i) for i in range(5)]
+    first = scorer.score([window(ALICE, *faces[:3])])[0]
+    again = scorer.score([window(ALICE, *faces[:3])])[0]
+    assert again.similarity == first.similarity
+    scorer.score([window(ALICE, *faces[1:4])])
+    scorer.score([window(ALICE, *faces[2:])])
+    assert engine.face_batches == [3, 1, 1]
+
+
+class MelEngine(FakeEngine):
+    """Remembers the voice pictures it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pictures: list[NDArray[np.float32]] = []
+
+    def embed_voice(self, spectrograms: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.pictures.extend(spectrograms)
+        return np.tile(np.array([1, 0], np.float32), (len(spectrograms), 1))
+
+
+def test_the_front_end_is_that_of_the_checkpoint() -> None:
+    engine = MelEngine()
+    scorer = Scorer(engine, 1, "mel128")
+    one = window()
+    scorer.score([one])
+    scorer.probe()
+    np.testing.assert_array_equal(engine.pictures[0], mel128(one.audio))
+    assert [p.shape for p in engine.pictures] == [(1, 128, 256)] * 2
 
 
 def test_opposite_faces_and_broken_numbers_make_no_nonsense(
