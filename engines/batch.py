@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.engine import EngineError
-from vfd.spectrogram import BINS, FRAMES
+from vfd.model_config import ModelConfig
 from vfd.types import FACE_SIZE_PX
 
 
-def checked_spectrograms(batch: NDArray[Any]) -> NDArray[np.float32]:
-    """The batch, contiguous. Raises EngineError unless it is (B, 1, 512, 300) float32."""
-    return _checked(batch, (1, BINS, FRAMES), np.float32, "spectrograms")
+def checked_spectrograms(batch: NDArray[Any], config: ModelConfig) -> NDArray[np.float32]:
+    """The batch, contiguous. Raises EngineError unless it is (B, 1, height, width) float32 in the
+    size of the model's front end: (B, 1, 512, 300) for `stft512`."""
+    return _checked(batch, (config.voice.channels, *config.voice.image), np.float32, "spectrograms")
 
 
 def checked_crops(batch: NDArray[Any]) -> NDArray[np.uint8]:

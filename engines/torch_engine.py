@@ -23,11 +23,12 @@ class TorchEngine:
     best_batch = BEST_BATCH
 
     def __init__(self, checkpoint: Checkpoint) -> None:
+        self._config = checkpoint.info.config
         self._model: VfdModel | None = VfdModel.of_checkpoint(checkpoint)
 
     def embed_voice(self, spectrograms: NDArray[np.float32]) -> Embeddings:
         """See `Engine.embed_voice`."""
-        x_BCHW = torch.tensor(checked_spectrograms(spectrograms))
+        x_BCHW = torch.tensor(checked_spectrograms(spectrograms, self._config))
         return _run(self._loaded().embed_voice, x_BCHW)
 
     def embed_faces(self, crops: NDArray[np.uint8]) -> Embeddings:

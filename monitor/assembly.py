@@ -3,6 +3,8 @@
 from dataclasses import asdict, fields
 from pathlib import Path
 
+from engines.engine import Engine
+from engines.load import load_engine
 from monitor.config import Config, ConfigError
 from vfd.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint_path
 from vfd.decision import DecisionLimits, limits_from_calibration
@@ -15,6 +17,13 @@ def configured_checkpoint(config: Config) -> Checkpoint:
     """The one that `model.checkpoint` names, else the one that ships. Raises CheckpointError."""
     path = config.model.checkpoint
     return load_checkpoint(Path(path) if path else shipped_checkpoint_path())
+
+
+def configured_engine(config: Config, checkpoint: Checkpoint) -> Engine:
+    """The engine that section `model` asks for. Raises EngineError."""
+    model = config.model
+    folder = Path(model.engine_folder) if model.engine_folder else None
+    return load_engine(model.engine, checkpoint, model.threads, folder)
 
 
 def decision_limits(config: Config, checkpoint: Checkpoint) -> DecisionLimits:

@@ -48,7 +48,8 @@ class WhipConfig:
 @dataclass(frozen=True, slots=True)
 class ModelSection:
     checkpoint: str = ""  # empty: the weights that ship with the package
-    engine: Literal["auto", "openvino", "torch"] = "auto"
+    engine: Literal["auto", "tensorrt", "cuda", "openvino", "torch"] = "auto"
+    engine_folder: str = ""  # what `vfd-engine build` wrote; TensorRT and int8 need one
     threads: Threads = 1
     allow_synthetic_alerts: bool = False
 

@@ -55,6 +55,9 @@ def _model_rule(config: Config) -> str:
     path = config.model.checkpoint
     if path and not Path(path).is_file():
         return f"model.checkpoint = {path!r}: expected the path of a file that exists"
+    folder = config.model.engine_folder
+    if folder and not Path(folder).is_dir():
+        return f"model.engine_folder = {folder!r}: expected the path of a folder that exists"
     return ""
 
 

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
 from engines.engine import Engine
-from engines.load import load_engine
 from monitor.alerts import Alerter, AlertSink, RecordSink
 from monitor.assembly import (
     configured_checkpoint,
+    configured_engine,
     decision_limits,
     face_finder,
     weights_note,
@@ -95,7 +95,7 @@ class Service:
         listener = stack.enter_context(listening(config.server))  # fails first: it needs no model
         checkpoint = self._checkpoint or configured_checkpoint(config)
         limits = decision_limits(config, checkpoint)
-        engine = self._engine or load_engine(config.model.engine, checkpoint, config.model.threads)
+        engine = self._engine or configured_engine(config, checkpoint)
         stack.callback(engine.close)
         executor = ThreadPoolExecutor(HELPER_THREADS, thread_name_prefix="helper")
         stack.callback(executor.shutdown)
@@ -108,7 +108,7 @@ class Service:
         alerter = Alerter(checkpoint, limits, self._sinks(checkpoint, bus, metrics))
         faces = FaceWorker(self._finder or face_finder(config), metrics)
         stack.push_async_callback(faces.close)
-        scorer = Scorer(engine, config.scoring.faces_per_window)
+        scorer = Scorer(engine, config.scoring.faces_per_window, checkpoint.info.config.front_end)
         scoring = ScoringLoop(registry, scorer, config.scoring, self._clock, bus, metrics, alerter)
         self._own(scoring.run(), "scoring")
         self._own(cpu.run(), "cpu sampling")

@@ -14,9 +14,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from engines.engine import EngineError
-from engines.load import load_engine
 from monitor.alerts import Alerter
-from monitor.assembly import configured_checkpoint, decision_limits, face_finder, weights_note
+from monitor.assembly import (
+    configured_checkpoint,
+    configured_engine,
+    decision_limits,
+    face_finder,
+    weights_note,
+)
 from monitor.config import Config, ConfigError
 from monitor.config_file import load_config
 from monitor.file_source import MediaError, is_url
@@ -126,12 +131,12 @@ def _run(arguments: argparse.Namespace) -> int:
     media = ReadAhead(arguments.media, config.scoring.face_interval_s, arguments.loop_s)
     with ExitStack() as stack:
         stack.enter_context(closing(media)).open()
-        engine = load_engine(config.model.engine, checkpoint, config.model.threads)
+        engine = configured_engine(config, checkpoint)
         stack.enter_context(closing(engine))
         replay = Replay(
             participant_name(arguments.media),
             face_finder(config),
-            Scorer(engine, config.scoring.faces_per_window),
+            Scorer(engine, config.scoring.faces_per_window, checkpoint.info.config.front_end),
             Alerter(checkpoint, limits, ()),
             limits,
             config.scoring,

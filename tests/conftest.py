@@ -75,6 +75,14 @@ async def no_stray_task(request: pytest.FixtureRequest) -> AsyncIterator[None]:
     assert not stray, f"{request.node.name} left tasks: {[t.get_name() for t in stray]}"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_model_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Compiled models go where they are removed again; commands that tests start inherit it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def media() -> list[Path]:
     """Real talking clips, from the folder that VFD_TEST_MEDIA names."""

@@ -69,8 +69,12 @@ def test_file_then_environment_override_the_defaults(tmp_path: Path) -> None:
         ("[server]\nport = 70000\n", "from 0 to 65535"),
         ("[server]\ntls_ends_at_proxy = 1\n", "expected true or false"),
         ("[server]\ntoken = 5\n", "server.token = 5: expected a string"),
-        ("[model]\nengine = 'tpu'\n", "expected one of 'auto', 'openvino', 'torch'"),
+        (
+            "[model]\nengine = 'tpu'\n",
+            "expected one of 'auto', 'tensorrt', 'cuda', 'openvino', 'torch'",
+        ),
         ("[model]\ncheckpoint = 'missing.safetensors'\n", "a file that exists"),
+        ("[model]\nengine_folder = 'missing'\n", "a folder that exists"),
         ("[whip]\nice_servers = 'stun:a'\n", "expected a list of strings"),
         ("[whip]\nice_servers = ['http://a']\n", "expected stun:HOST"),
         ("[decision]\nsuspect_below = 0.5\nmatch_above = 0.1\n", "decision.suspect_below"),

@@ -3,16 +3,16 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
-from checkpoints import TINY, write_checkpoint
+from checkpoints import FAMILIES, TINY, TINY_RELEASED, write_checkpoint
 
 from engines.engine import Engine, EngineError
 from engines.load import load_engine
-from engines.openvino_engine import OpenVinoEngine
-from engines.torch_engine import TorchEngine
 from vfd.checkpoint import Checkpoint, load_checkpoint
 from vfd.model_config import PRESETS, ModelConfig
 
@@ -25,21 +25,24 @@ def checkpoint(tmp_path: Path) -> Checkpoint:
 
 
 @pytest.fixture(params=["openvino", "torch"])
-def engine(request: pytest.FixtureRequest, checkpoint: Checkpoint) -> Engine:
-    return load_engine(request.param, checkpoint)
+def engine(request: pytest.FixtureRequest, checkpoint: Checkpoint) -> Iterator[Engine]:
+    with closing(load_engine(request.param, checkpoint)) as loaded:
+        yield loaded
 
 
-def inputs(rows: int) -> tuple[np.ndarray, np.ndarray]:
+def inputs(rows: int, config: ModelConfig = TINY) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(5)
-    voices = rng.standard_normal((rows, 1, 512, 300)).astype(np.float32)
+    voices = rng.standard_normal((rows, 1, *config.voice.image)).astype(np.float32)
     return voices, rng.integers(0, 256, (rows, 224, 224, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("config", [TINY, PRESETS["nano"]], ids=lambda c: c.preset)
+@pytest.mark.parametrize(
+    "config", [*FAMILIES, PRESETS["nano"], PRESETS["tiny"]], ids=lambda c: c.preset
+)
 def test_parity_of_openvino_and_torch(tmp_path: Path, config: ModelConfig) -> None:
     loaded = load_checkpoint(write_checkpoint(tmp_path / "any.safetensors", config))
     openvino, torch = load_engine("openvino", loaded), load_engine("torch", loaded)
-    voices, faces = inputs(3)
+    voices, faces = inputs(3, config)
     for name, batch in (("embed_voice", voices), ("embed_faces", faces)):
         ours, reference = getattr(openvino, name)(batch), getattr(torch, name)(batch)
         difference = np.abs(ours - reference)
@@ -47,7 +50,7 @@ def test_parity_of_openvino_and_torch(tmp_path: Path, config: ModelConfig) -> No
         assert ours.shape == reference.shape == (3, config.embedding)
         assert ours.dtype == reference.dtype == np.float32
         assert difference.max() < TOLERANCE
-        assert np.ptp(reference, axis=0).max() > 100 * TOLERANCE  # the rows do differ
+        assert np.ptp(reference, axis=0).max() > 50 * TOLERANCE  # the rows do differ
 
 
 def test_embeddings_are_of_unit_length_and_rows_independent(engine: Engine) -> None:
@@ -96,11 +99,12 @@ def test_a_closed_engine_says_so(engine: Engine) -> None:
         engine.embed_faces(faces)
 
 
-def test_auto_is_openvino_and_unknown_names_are_refused(checkpoint: Checkpoint) -> None:
-    assert isinstance(load_engine("auto", checkpoint), OpenVinoEngine)
-    assert isinstance(load_engine("torch", checkpoint), TorchEngine)
-    with pytest.raises(EngineError, match="no engine 'tensorrt': choose one of auto, openvino"):
-        load_engine("tensorrt", checkpoint)
+def test_the_front_end_of_the_checkpoint_decides_what_fits(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "released.safetensors", TINY_RELEASED)
+    for name in ("openvino", "torch"):
+        engine = load_engine(name, load_checkpoint(path))
+        with pytest.raises(EngineError, match=r"not \(rows, 1, 128, 256\) float32"):
+            engine.embed_voice(inputs(1)[0])
 
 
 def test_impossible_settings_say_what_to_check(checkpoint: Checkpoint) -> None:
@@ -142,10 +146,13 @@ assert not calls, calls
 
 
 @pytest.mark.parametrize("first", ["vfd.faces", "engines.openvino_engine"])
-def test_serving_loads_no_torch_and_calls_nobody(tmp_path: Path, first: str) -> None:
+def test_serving_loads_no_torch_and_calls_nobody(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, first: str
+) -> None:
     """In a home without an earlier answer to openvino's question, outside of any CI."""
     path = write_checkpoint(tmp_path / "tiny.safetensors")
     environment = {k: v for k, v in os.environ.items() if k != "CI"} | {"HOME": str(tmp_path)}
+    environment["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
     done = subprocess.run(
         [sys.executable, "-c", SERVE.format(first=first), str(path)],
         env=environment,

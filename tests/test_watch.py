@@ -127,7 +127,7 @@ def test_an_engine_that_does_not_load_is_exit_code_2(
     def refuse(*_: object) -> None:
         raise EngineError("no such processor")
 
-    monkeypatch.setattr("monitor.watch.load_engine", refuse)
+    monkeypatch.setattr("monitor.watch.configured_engine", refuse)
     assert run(arguments(call(tmp_path / "a.mkv", 1.0))) == 2
 
 
