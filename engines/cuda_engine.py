@@ -113,6 +113,20 @@ class CudaEngine(GraphEngine):
         super().__init__(config, placed, precision, towers)
 
 
+def dtype_of(precision: str, config: ModelConfig) -> torch.dtype:
+    """The type of weights and arithmetic. Raises EngineError where it does not suit the model."""
+    if precision not in PRECISIONS:
+        raise EngineError(
+            f"there is no precision {precision!r}: choose one of {', '.join(PRECISIONS)}"
+        )
+    if precision == "fp16" and config.front_end in BEYOND_FP16:
+        raise EngineError(
+            f"spectrograms of {config.front_end!r} exceed what fp16 holds: build {config.preset!r} "
+            "in bf16"
+        )
+    return PRECISIONS[precision]
+
+
 def _program(tower: Callable[[Tensor], Tensor], prepare: Prepare, dtype: torch.dtype) -> Program:
     def program(rows: Tensor) -> Tensor:
         return functional.normalize(tower(prepare(rows).to(dtype)).float(), dim=-1, eps=COSINE_EPS)

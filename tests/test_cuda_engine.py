@@ -101,7 +101,7 @@ def test_wrong_batches_settings_and_a_closed_engine(
 
 def test_half_precision_is_refused_where_inputs_exceed_it(tmp_path: Path) -> None:
     loaded = load_checkpoint(write_checkpoint(tmp_path / "any.safetensors", TINY_RELEASED))
-    with pytest.raises(EngineError, match="'mel128' exceed what fp16 holds.*in bf16"):
+    with pytest.raises(EngineError, match=r"'mel128' exceed what fp16 holds.*in bf16"):
         CudaEngine(loaded, "fp16", "cpu")
 
 
