@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from engines.engine import EngineError
+from engines.engine import Engine, EngineError
 from monitor.alerts import Alerter
 from monitor.assembly import (
     configured_checkpoint,
@@ -24,12 +24,12 @@ from monitor.assembly import (
 )
 from monitor.config import Config, ConfigError
 from monitor.config_file import load_config
+from monitor.exemplars import Exemplars, RememberingScorer
 from monitor.file_source import MediaError, is_url
 from monitor.read_ahead import ReadAhead
 from monitor.replay import Replay
-from monitor.scoring import Scorer
 from monitor.timeline import Hop
-from vfd.checkpoint import CheckpointError
+from vfd.checkpoint import Checkpoint, CheckpointError
 from vfd.decision import DecisionLimits
 
 STDOUT = "-"
@@ -101,6 +101,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", metavar="FILE", help="write one JSON line a hop; - is stdout")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the timeline")
     parser.add_argument(
+        "--explain",
+        type=Path,
+        metavar="FILE.png",
+        help="draw where on the face and in the voice the highest, a middle and the lowest score "
+        "come from (the picture shows the face)",
+    )
+    parser.add_argument(
         "--loop-s", type=_positive, metavar="N", help="play again from the start for N seconds"
     )
 
@@ -133,16 +140,21 @@ def _run(arguments: argparse.Namespace) -> int:
         stack.enter_context(closing(media)).open()
         engine = configured_engine(config, checkpoint)
         stack.enter_context(closing(engine))
+        exemplars = Exemplars()
+        front_end = checkpoint.info.config.front_end
+        scorer = RememberingScorer(engine, config.scoring.faces_per_window, front_end, exemplars)
         replay = Replay(
             participant_name(arguments.media),
             face_finder(config),
-            Scorer(engine, config.scoring.faces_per_window, checkpoint.info.config.front_end),
+            scorer,
             Alerter(checkpoint, limits, ()),
             limits,
             config.scoring,
         )
         write_line = stack.enter_context(_json_lines(arguments.json))
         watched = _watch_with_progress(media, replay, write_line)
+        if arguments.explain:
+            watched.problems += _explain(arguments, exemplars, engine, checkpoint)
     _report(arguments, watched, config, limits, weights_note(checkpoint))
     return EXIT_INTERRUPTED if watched.interrupted else EXIT_DONE
 
@@ -157,10 +169,11 @@ def participant_name(location: str) -> str:
 
 def _check_outputs(arguments: argparse.Namespace) -> None:
     """Before an hour of work, not after it."""
-    for library in ("rich", "matplotlib") if arguments.plot else ("rich",):
+    drawn = arguments.plot or arguments.explain
+    for library in ("rich", "matplotlib") if drawn else ("rich",):
         if find_spec(library) is None:
             raise WatchError(f"{library} is not installed: pip install 'vfd-monitor[demo]'")
-    for path in (arguments.plot, arguments.json):
+    for path in (arguments.plot, arguments.explain, arguments.json):
         if path and str(path) != STDOUT and not Path(path).absolute().parent.is_dir():
             raise WatchError(f"{path}: there is no folder {Path(path).parent}")
 
@@ -195,6 +208,31 @@ def _watch_with_progress(
             bar(hop, media_s)
 
         return watch(media, replay, on_hop)
+
+
+def _explain(
+    arguments: argparse.Namespace, exemplars: Exemplars, engine: Engine, checkpoint: Checkpoint
+) -> list[str]:
+    """Draws it; what went wrong, in sentences: the report is wanted all the same. Raises WatchError
+    where the picture cannot be written."""
+    from rich.console import Console
+
+    from monitor.explain_plot import explained, plot_explanations
+
+    chosen = exemplars.chosen()
+    if not chosen:
+        return ["no window was scored, so there is nothing to explain"]
+    try:
+        with Console(stderr=True).status(f"explaining {len(chosen)} scores"):
+            front_end = checkpoint.info.config.front_end
+            rows = [explained(exemplar, engine, front_end) for exemplar in chosen]
+        title = f"{participant_name(arguments.media)}: where do the scores come from?"
+        plot_explanations(arguments.explain, rows, title=title, note=weights_note(checkpoint))
+    except EngineError as error:
+        return [f"the scores could not be explained: {error}"]
+    except OSError as error:
+        raise WatchError(f"{arguments.explain}: cannot be written: {error.strerror}") from error
+    return []
 
 
 def _report(

@@ -64,9 +64,9 @@ def fonts(tmp_path_factory: pytest.TempPathFactory) -> None:
 def test_the_command_tells_json_plot_and_summary(
     tmp_path: Path, media: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines, picture = tmp_path / "hops.jsonl", tmp_path / "timeline.png"
-    words = (media[0], "--json", lines, "--plot", picture, "--loop-s", "8")
-    assert run(arguments(*words)) == 0
+    lines, picture, why = (tmp_path / name for name in ("hops.jsonl", "timeline.png", "why.png"))
+    drawn = ("--plot", picture, "--explain", why)
+    assert run(arguments(media[0], "--json", lines, *drawn, "--loop-s", "8")) == 0
     hops = [json.loads(line) for line in lines.read_text().splitlines()]
     assert [hop["end_s"] for hop in hops] == list(range(1, 9))
     assert [hop["type"] for hop in hops[2:]] == ["score"] * 6
@@ -75,6 +75,9 @@ def test_the_command_tells_json_plot_and_summary(
     image = cv2.imread(str(picture))
     assert image is not None
     assert image.shape == (600, 1200, 3)
+    explanation = cv2.imread(str(why))
+    assert explanation is not None
+    assert explanation.shape[0] > 900  # three windows
     told = capsys.readouterr().out
     for part in (media[0].name, "scored", "75%", "audio_gap", "mean similarity", "times real time"):
         assert part in told
@@ -91,6 +94,33 @@ def test_json_on_stdout_is_nothing_else(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.usefixtures("weights")
+def test_without_a_score_there_is_nothing_to_explain(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments(call(tmp_path / "a.mkv", 3.0), "--explain", tmp_path / "why.png")) == 0
+    assert "nothing to explain" in capsys.readouterr().out
+    assert not (tmp_path / "why.png").exists()
+
+
+@pytest.mark.usefixtures("weights")
+def test_an_engine_that_fails_while_explaining_spoils_no_report(
+    tmp_path: Path,
+    media: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object) -> None:
+        raise EngineError("out of memory")
+
+    monkeypatch.setattr("monitor.explain_plot.explain", fail)
+    words = (media[0], "--explain", tmp_path / "why.png", "--loop-s", "4")
+    assert run(arguments(*words)) == 0
+    told = capsys.readouterr().out
+    assert "could not be explained: out of memory" in told
+    assert "mean similarity" in told
+
+
+@pytest.mark.usefixtures("weights")
 def test_what_cannot_be_watched_is_exit_code_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,6 +133,7 @@ def test_what_cannot_be_watched_is_exit_code_2(
         ((text,), "notes.txt: is a text file"),
         ((good, "--json", tmp_path / "no" / "x.jsonl"), "x.jsonl: there is no folder"),
         ((good, "--plot", tmp_path / "no" / "x.png"), "x.png: there is no folder"),
+        ((good, "--explain", tmp_path / "no" / "x.png"), "x.png: there is no folder"),
         ((good, "--json", tmp_path), "cannot be written: Is a directory"),
         ((good, "--config", tmp_path / "no.toml"), "no.toml: cannot be read"),
     ]
