@@ -57,7 +57,8 @@ class GraphEngine:
         towers: tuple[TowerAt, TowerAt],
         largest: int = BUCKETS[-1],
     ) -> None:
-        """`towers`: voice and face. `largest`: the greatest batch that they take."""
+        """`towers`: voice and face. `largest`: the greatest batch that they take.
+        Raises EngineError when they do not run."""
         voice_at, face_at = towers
         dtype = dtype_of(precision, config)
         scale = partial(scale_faces, normalisation=FACE_NORMALISATIONS[config.face_normalisation])
@@ -76,6 +77,9 @@ class GraphEngine:
         self._config = config
         self.voice: GraphedTower | None = graphed(voice_at, lambda x: x, voice_rows)
         self.face: GraphedTower | None = graphed(face_at, scale, face_rows)
+        # One row of each, so that an engine that does not run here says so when it is loaded.
+        self.embed_voice(np.zeros((1, *voice_rows.shape), np.float32))
+        self.embed_faces(np.zeros((1, *face_rows.shape), np.uint8))
 
     def embed_voice(self, spectrograms: NDArray[np.float32]) -> Embeddings:
         """See `Engine.embed_voice`."""
@@ -107,7 +111,7 @@ class CudaEngine(GraphEngine):
         config = checkpoint.info.config
         dtype = dtype_of(precision, config)
         placed = Device(device, graphs)
-        model = _on_device(checkpoint, placed.device, dtype)
+        model = model_on_device(checkpoint, placed.device, dtype)
         voice, face = (_compiled(t) if compiled else t for t in (model.voice, model.face))
         towers = (lambda _: voice), (lambda _: face)
         super().__init__(config, placed, precision, towers)
@@ -134,7 +138,7 @@ def _program(tower: Callable[[Tensor], Tensor], prepare: Prepare, dtype: torch.d
     return program
 
 
-def _on_device(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> VfdModel:
+def model_on_device(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> VfdModel:
     model = VfdModel.of_checkpoint(checkpoint)
     try:
         return model.to(device=device, dtype=dtype)

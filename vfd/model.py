@@ -127,7 +127,7 @@ class Tower(nn.Module):
         if down or right:
             x_BCHW = F.pad(x_BCHW, (0, right, 0, down))
         x_BTD = self.patch(x_BCHW).flatten(2).transpose(1, 2)
-        class_B1D = self.class_vector.expand(len(x_BTD), 1, -1)
+        class_B1D = self.class_vector.expand(x_BTD.shape[0], 1, -1)
         x_BTD = self.ln_pre(torch.cat([class_B1D, x_BTD], dim=1) + self.positions)
         for index, block in enumerate(self.blocks):
             # Only the class vector is read after the last block: an eighth of the work saved.
