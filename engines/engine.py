@@ -16,11 +16,18 @@ class EngineError(Exception):
 class Engine(Protocol):
     """Runs both towers of one checkpoint. Called from one thread at a time."""
 
+    name: str
+    """As in `engines.load.ENGINES`."""
+
+    precision: str
+    """Of the arithmetic: "f32", "bf16", "fp16" or "int8"."""
+
     best_batch: int
     """The batch at which throughput stops rising; callers split larger work."""
 
     def embed_voice(self, spectrograms: NDArray[np.float32]) -> Embeddings:
-        """(B, 1, 512, 300) float32 from `vfd.spectrogram` -> (B, D). Raises EngineError."""
+        """(B, 1, height, width) float32 from the checkpoint's front end -> (B, D). Raises
+        EngineError."""
         ...
 
     def embed_faces(self, crops: NDArray[np.uint8]) -> Embeddings:

@@ -31,6 +31,7 @@ class OpenVinoEngine:
     """Implements `Engine` on `threads` threads. `precision` is the one that runs: "f32", "bf16",
     or "int8" for a folder that was built so."""
 
+    name = "openvino"
     best_batch = BEST_BATCH
 
     def __init__(
@@ -61,7 +62,7 @@ class OpenVinoEngine:
         except RuntimeError as error:
             raise EngineError(
                 f"OpenVINO {ov.__version__} cannot compile the {self._config.preset!r} model: "
-                f"{error}; check the number of threads and the processor, or use the torch engine"
+                f"{one_line(error)}; check the number of threads and the processor, or use the torch engine"
             ) from error
         self._voice: ov.InferRequest | None = compiled[0].create_infer_request()
         self._faces: ov.InferRequest | None = compiled[1].create_infer_request()
@@ -76,7 +77,7 @@ class OpenVinoEngine:
             models = [ov.Core().read_model(folder / f"{name}.xml") for name in TOWERS]
         except RuntimeError as error:
             raise EngineError(
-                f"{folder}: OpenVINO {ov.__version__} cannot read it: {error}; build it again"
+                f"{folder}: OpenVINO {ov.__version__} cannot read it: {one_line(error)}; build it again"
             ) from error
         int8 = found.precision == "int8"
         engine = cls(checkpoint, threads, "auto" if int8 else found.precision, models)
@@ -94,6 +95,11 @@ class OpenVinoEngine:
     def close(self) -> None:
         """See `Engine.close`."""
         self._voice = self._faces = None
+
+
+def one_line(error: Exception) -> str:
+    """OpenVINO speaks in paragraphs with the lines of its own source."""
+    return " ".join(str(error).split())
 
 
 def capabilities() -> list[str]:
@@ -158,5 +164,5 @@ def _infer(request: ov.InferRequest | None, batch: NDArray[Any]) -> Embeddings:
         return np.array(request.infer([batch])[0])
     except RuntimeError as error:
         raise EngineError(
-            f"OpenVINO did not run a batch of shape {batch.shape}: {error}"
+            f"OpenVINO did not run a batch of shape {batch.shape}: {one_line(error)}"
         ) from error

@@ -20,6 +20,8 @@ BEST_BATCH: Final = 8
 class TorchEngine:
     """Implements `Engine` on the CPU in float32, on as many threads as torch is set to."""
 
+    name = "torch"
+    precision = "f32"
     best_batch = BEST_BATCH
 
     def __init__(self, checkpoint: Checkpoint) -> None:

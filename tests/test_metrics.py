@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from vfd.metrics import auc, auc_interval, eer, roc, tpr_at_fpr
+from vfd.metrics import auc, auc_difference_interval, auc_interval, eer, roc, tpr_at_fpr
 
 
 def test_auc_equals_counting_every_pair() -> None:
@@ -99,3 +99,15 @@ def test_a_thousand_resamples_of_400_identities_take_seconds() -> None:
     began = time.process_time()
     auc_interval(rng.normal(matched, 1.0), matched, voices, faces, resamples=100)
     assert time.process_time() - began < 2.0  # a tenth of the resamples, with room
+
+
+def test_the_difference_of_two_scores_is_surer_than_either() -> None:
+    scores, matched, voices, faces = _pairs(60, 0.5)
+    others = scores + np.random.default_rng(5).normal(0, 0.1, len(scores))
+    loss = auc_difference_interval(scores, others, matched, voices, faces, resamples=200)
+    alone = auc_interval(scores, matched, voices, faces, resamples=200)
+    assert loss.value == pytest.approx(alone.value - auc(others[matched], others[~matched]))
+    assert loss.low <= loss.value <= loss.high
+    assert loss.high - loss.low < (alone.high - alone.low) / 3
+    none = auc_difference_interval(scores, 2 * scores + 1, matched, voices, faces, resamples=50)
+    assert (none.value, none.low, none.high) == (0, 0, 0)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from training.export_validation import export_validation
 from training.people import TEST_SEED, TRAITS, draw_person
 from training.prepare import Amounts, Split, person_seeds, prepare
 from training.shards import PreparedPeople, spectrograms, trait_table, window
@@ -85,3 +86,21 @@ def test_people_never_found_are_left_out(folder: Path, tmp_path: Path) -> None:
     assert lost not in people.seeds
     assert len(people) == 2
     np.testing.assert_array_equal(people.crop(0, 0), whole.crop(1, 0))
+
+
+def test_the_people_are_exported_to_judge_engines_by(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "people.npz"
+    assert export_validation(folder, out, Split.TRAIN, people=2) == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["people.npz"]
+    people = PreparedPeople(folder, Split.TRAIN)
+    with np.load(out) as arrays:
+        assert arrays["voice_ids"].tolist() == [0, 1]
+        assert arrays["face_ids"].tolist() == [0, 0, 1, 1]
+        np.testing.assert_array_equal(arrays["windows"][1], people.clip(1, 0)[:48_000])
+        np.testing.assert_array_equal(arrays["crops"][3], people.crop(1, 1))
+        assert {name: arrays[name].dtype for name in arrays} == {
+            "windows": np.int16,
+            "voice_ids": np.int64,
+            "crops": np.uint8,
+            "face_ids": np.int64,
+        }

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.prepare import Amounts, prepare
+from training.export_validation import export_validation
+from training.prepare import Amounts, Split, prepare
 from vfd.checkpoint import CheckpointError
 
 
@@ -28,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_prepare(commands.add_parser("prepare", help="draw and speak synthetic people"))
     _add_pretrain(commands.add_parser("pretrain", help="train a model on prepared people"))
     _add_evaluate(commands.add_parser("evaluate", help="measure it on people never seen"))
+    _add_export(commands.add_parser("export-validation", help="people to judge an engine by"))
     return parser
 
 
@@ -96,6 +98,19 @@ def _evaluate(options: argparse.Namespace) -> None:
     print(as_json(report, command) if options.json else markdown(report, command))
     if options.report is not None:
         write_report(report, options.report, command)
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", type=Path, help="folder that prepare filled")
+    parser.add_argument("--out", type=Path, required=True, help="file to write (.npz)")
+    parser.add_argument("--split", type=Split, choices=list(Split), default=Split.VALIDATION)
+    parser.add_argument("--people", type=int, help="at most so many; all if not given")
+    parser.set_defaults(run=_export)
+
+
+def _export(options: argparse.Namespace) -> None:
+    people = export_validation(options.data, options.out, options.split, options.people)
+    print(f"{options.out}: {people} people")
 
 
 def _command() -> str:

@@ -1,0 +1,77 @@
+"""How long an engine takes from nothing to its first answer, and how much memory: a process of its
+own, started by the benchmark as `python -m engines.startup CHECKPOINT ENGINE`."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import psutil
+
+from engines.engine import EngineError
+from engines.load import load_engine
+from vfd.checkpoint import load_checkpoint
+
+TIMEOUT_S: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Startup:
+    """`ready_s`: from the start of the process to the first pair of embeddings. `peak_rss_mb`: the
+    most memory that it held until then."""
+
+    engine: str
+    preset: str
+    cache: str
+    ready_s: float
+    peak_rss_mb: float
+
+
+def measure_startup(engine: str, preset: str, checkpoint: Path) -> list[Startup]:
+    """OpenVINO twice, without and with its model cache; others once. Raises EngineError."""
+    found = []
+    with tempfile.TemporaryDirectory() as cache:
+        for state in ("empty", "filled") if engine == "openvino" else ("none",):
+            seconds, megabytes = _started(engine, checkpoint, Path(cache))
+            found.append(Startup(engine, preset, state, round(seconds, 2), round(megabytes)))
+    return found
+
+
+def _started(engine: str, checkpoint: Path, cache: Path) -> tuple[float, float]:
+    environment = os.environ | {"XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "engines.startup", str(checkpoint), engine],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=True,
+        )
+    except subprocess.SubprocessError as error:
+        raise EngineError(f"{engine} could not be started to be measured: {error}") from error
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return float(answer["ready_s"]), float(answer["peak_rss_mb"])
+
+
+def _main(checkpoint: str, name: str) -> None:
+    loaded = load_checkpoint(Path(checkpoint))
+    voice, face = loaded.info.config.voice, loaded.info.config.face
+    engine = load_engine(name, loaded)
+    engine.embed_voice(np.zeros((1, voice.channels, *voice.image), np.float32))
+    engine.embed_faces(np.zeros((1, *face.image, face.channels), np.uint8))
+    ready_s = time.time() - psutil.Process().create_time()
+    peak_rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"ready_s": ready_s, "peak_rss_mb": peak_rss_mb}))
+    engine.close()
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
