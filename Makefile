@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := torch>=2.11,<2.14
 
-.PHONY: demo test check clean
+.PHONY: demo test check bench-engines clean
 
 demo: .venv/.demo  ## a live call of four people, one of whom is swapped (SEED=, JSON=, KEEP=1)
 	$(BIN)/vfd-monitor demo $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
@@ -16,6 +16,9 @@ check: .venv/.dev  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bench-engines: .venv/.bench  ## engines on this processor; writes engines/reports/cpu.md
+	$(BIN)/vfd-engine bench --report engines/reports
+
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
@@ -25,6 +28,10 @@ clean:
 
 .venv/.demo: pyproject.toml | .venv/bin/python
 	$(BIN)/pip install --quiet --editable '.[demo]'
+	touch $@
+
+.venv/.bench: .venv/.dev
+	$(BIN)/pip install --quiet --editable '.[bench]'
 	touch $@
 
 # torch first: a build for this machine must be chosen before anything else asks for one.

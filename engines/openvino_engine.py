@@ -62,7 +62,8 @@ class OpenVinoEngine:
         except RuntimeError as error:
             raise EngineError(
                 f"OpenVINO {ov.__version__} cannot compile the {self._config.preset!r} model: "
-                f"{one_line(error)}; check the number of threads and the processor, or use the torch engine"
+                f"{one_line(error)}; check the number of threads and the processor, or use the "
+                "torch engine"
             ) from error
         self._voice: ov.InferRequest | None = compiled[0].create_infer_request()
         self._faces: ov.InferRequest | None = compiled[1].create_infer_request()
@@ -77,7 +78,8 @@ class OpenVinoEngine:
             models = [ov.Core().read_model(folder / f"{name}.xml") for name in TOWERS]
         except RuntimeError as error:
             raise EngineError(
-                f"{folder}: OpenVINO {ov.__version__} cannot read it: {one_line(error)}; build it again"
+                f"{folder}: OpenVINO {ov.__version__} cannot read it: {one_line(error)}; build it "
+                "again"
             ) from error
         int8 = found.precision == "int8"
         engine = cls(checkpoint, threads, "auto" if int8 else found.precision, models)
