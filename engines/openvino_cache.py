@@ -76,6 +76,8 @@ def _publish(folder: Path, models: tuple[ov.Model, ov.Model]) -> None:
         written = Path(partial) / "model"
         written.mkdir()
         write_ir(written, models)
+        if _complete(folder):  # somebody else was quicker
+            return
         shutil.rmtree(folder, ignore_errors=True)
         written.rename(folder)
 

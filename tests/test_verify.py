@@ -13,7 +13,7 @@ from engines.load import load_engine
 from engines.samples import Samples, load_samples, packaged_samples
 from engines.torch_engine import TorchEngine
 from engines.verify import cosine_differences, verify
-from vfd.checkpoint import Checkpoint, load_checkpoint
+from vfd.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint_path
 from vfd.model_config import ModelConfig
 
 
@@ -55,6 +55,18 @@ def test_openvino_passes_on_real_inputs(tmp_path: Path, config: ModelConfig) -> 
     assert parity.max_cosine_difference < 1e-5
     assert parity.as_dict()["passed"] is True
     assert (parity.engine, parity.precision, parity.voices) == ("openvino", "f32", 8)
+
+
+def test_the_shipped_weights_keep_their_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On trained weights, where embeddings differ from person to person."""
+    monkeypatch.setattr("engines.verify.MIN_PEOPLE", 4)
+    checkpoint = load_checkpoint(shipped_checkpoint_path())
+    with closing(load_engine("openvino", checkpoint)) as engine:
+        parity = verify(engine, checkpoint, load_samples(packaged_samples()))
+    assert parity.passed
+    assert parity.auc_loss is not None
+    assert abs(parity.auc_loss.value) <= 0.002
+    print(f"max {parity.max_cosine_difference:.1e} mean {parity.mean_cosine_difference:.1e}")
 
 
 @pytest.mark.parametrize(("precision", "passes"), [("f32", False), ("bf16", True)])
