@@ -34,6 +34,7 @@ TORCH_ENGINES = (
     "tensorrt_build",
     "onnx_export",
     "gpu_check",
+    "gpu_measure",
     "floor",
 )
 OPENVINO_ENGINES = (

@@ -32,9 +32,9 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_auto_is_openvino_without_a_gpu_and_says_why(
     checkpoint: Checkpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO, "engines"):
-        with closing(load_engine("auto", checkpoint)) as engine:
-            assert isinstance(engine, OpenVinoEngine)
+    caplog.set_level(logging.INFO, "engines")
+    with closing(load_engine("auto", checkpoint)) as engine:
+        assert isinstance(engine, OpenVinoEngine)
     assert [r.getMessage() for r in caplog.records] == [
         "engine tensorrt is passed over: no NVIDIA driver is visible on this machine",
         "engine cuda is passed over: no NVIDIA driver is visible on this machine",
