@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from engines.engine import Engine
@@ -87,6 +88,7 @@ def plot_explanations(path: Path, rows: Sequence[Explained], *, title: str, note
         bar.set_label(BAR_LABEL, fontsize=9, color=MUTED)
         bar.ax.tick_params(labelsize=8, colors=MUTED)
         bar.outline.set_visible(False)
+        bar.locator = MaxNLocator(5)
     figure.suptitle(f"{title}\n", fontsize=14, fontweight="bold", color=INK, x=0.01, ha="left")
     figure.text(0.01, 1 - 0.4 / height, note, fontsize=9, color=MUTED, va="top")
     figure.savefig(path, format="png")

@@ -1,4 +1,4 @@
-"""Occlusion finds what a score depends on: where it is known, and on the weights that ship."""
+"""Hiding finds what a score depends on: where it is known, and on the weights that ship."""
 
 from functools import cache
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from engines.explain import (
     FACE_GRID,
+    MASKS,
     VOICE_GRID,
     explain,
     hide_face,
@@ -74,9 +75,9 @@ def test_the_known_parts_are_found() -> None:
         inside = cells_of(grid, rows, columns)
         assert heat.shape == grid
         assert heat.dtype == np.float32
-        assert heat[inside].min() > heat[~inside].max() > 0  # patches reach over the edge
+        assert heat[inside].min() > heat[~inside].max()
         far = cells_of(grid, slice(10, None), slice(None))
-        assert not heat[far].any()
+        assert abs(heat[far]).max() < 0.3 * heat[inside].mean()
 
 
 def test_what_speaks_against_a_match_is_negative() -> None:
@@ -86,12 +87,16 @@ def test_what_speaks_against_a_match_is_negative() -> None:
     assert explanation.face[4:6, 5:7].max() < 0
 
 
+def test_the_same_pair_has_the_same_explanation() -> None:
+    first, second = (explain(KnownEngine(best_batch=batch), *pair()) for batch in (64, 80))
+    np.testing.assert_array_equal(first.face, second.face)
+    np.testing.assert_array_equal(first.voice, second.voice)
+
+
 def test_the_engine_is_asked_in_its_batches() -> None:
-    engine = KnownEngine(best_batch=8)
+    engine = KnownEngine(best_batch=7)
     explain(engine, *pair())
-    for batches, grid in ((engine.face_batches, FACE_GRID), (engine.voice_batches, VOICE_GRID)):
-        patches = grid[0] * grid[1]
-        assert batches == [1, *[8] * (patches // 8), *([patches % 8] if patches % 8 else [])]
+    assert engine.face_batches == engine.voice_batches == [1, *[7] * (MASKS // 7), MASKS % 7]
 
 
 def test_an_engine_that_fails_is_heard() -> None:
@@ -181,5 +186,5 @@ def test_what_ranks_highest_matters_most() -> None:
         print(
             f"{name}: {highest.mean():.3f}; {centre.mean():.3f} centre, {random.mean():.3f} random"
         )
-        assert highest.mean() > 2 * max(centre.mean(), random.mean())
+        assert highest.mean() > 1.5 * max(centre.mean(), random.mean())
         assert (highest > np.maximum(centre, random)).sum() >= PEOPLE - 1
