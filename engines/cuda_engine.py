@@ -47,6 +47,7 @@ Prepare = Callable[[Tensor], Tensor]
 class GraphEngine:
     """Implements `Engine` for towers on the GPU, whoever made them."""
 
+    name = "cuda"
     best_batch = BEST_BATCH
 
     def __init__(
@@ -74,6 +75,8 @@ class GraphEngine:
                 largest,
             )
 
+        self.precision = precision
+        self.device = device
         self._config = config
         self.voice: GraphedTower | None = graphed(voice_at, lambda x: x, voice_rows)
         self.face: GraphedTower | None = graphed(face_at, scale, face_rows)

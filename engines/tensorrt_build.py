@@ -31,7 +31,7 @@ from engines.manifest import (
     write_manifest,
 )
 from engines.signatures import checked_call
-from engines.tower_export import export_tower
+from engines.tower_export import export_open_batch
 from vfd.checkpoint import Checkpoint
 from vfd.model_config import TowerConfig
 
@@ -190,7 +190,8 @@ def _lowered(
         ("voice", model.voice, config.voice),
         ("face", model.face, config.face),
     ):
-        program = export_tower(tower, shape, max_batch, placed)
+        example = torch.zeros(2, shape.channels, *shape.image, dtype=dtype, device=placed)
+        program = export_open_batch(tower, example, max_batch)
         limits = _input(torch_tensorrt, shape, _batches(max_batch), dtype)
         yield _Lowered(name, config.preset, program, limits, placed)
 

@@ -16,12 +16,14 @@ from engines.cuda_graphs import Device, is_out_of_memory
 from engines.engine import EngineError
 from engines.manifest import check_manifest, read_manifest
 from engines.signatures import checked_call
-from engines.tensorrt_build import import_torch_tensorrt, manifest_here, program_name, quiet
+from engines.tensorrt_build import ENGINE, import_torch_tensorrt, manifest_here, program_name, quiet
 from vfd.checkpoint import Checkpoint
 
 
 class TensorRtEngine(GraphEngine):
     """Implements `Engine`."""
+
+    name = ENGINE
 
     def __init__(
         self, checkpoint: Checkpoint, folder: Path, graphs: bool = True, device: str = "cuda"

@@ -1,27 +1,13 @@
-"""One tower as a graph that other compilers read: `torch.export` with a batch size left open."""
+"""Parts of the model as graphs that other compilers read: `torch.export` with an open batch."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, export
 
-from vfd.model_config import TowerConfig
 
-
-def example_of(
-    config: TowerConfig, rows: int, dtype: torch.dtype, device: torch.device
-) -> torch.Tensor:
-    """Zeros of the shape that a tower reads, (rows, C, H, W)."""
-    return torch.zeros(rows, config.channels, *config.image, dtype=dtype, device=device)
-
-
-def export_tower(
-    tower: nn.Module, config: TowerConfig, max_batch: int, device: torch.device
-) -> ExportedProgram:
-    """(B, C, H, W) -> (B, V), for B from 1 to `max_batch` (2 or more), in the precision that the
-    tower has; what it returns is not of unit length. Raises what torch raises for a tower that
-    cannot be traced."""
-    dtype = next(tower.parameters()).dtype
-    example = example_of(config, 2, dtype, device)  # of 1 row it would be fixed
+def export_open_batch(module: nn.Module, example: Tensor, max_batch: int) -> ExportedProgram:
+    """`module` for batches from 1 to `max_batch` (2 or more). `example`: two rows of what it reads;
+    one row would fix the batch. Raises what torch raises for a module that cannot be traced."""
     with torch.no_grad():
         batch = Dim("batch", min=1, max=max_batch)
-        return export(tower.eval(), (example,), dynamic_shapes=({0: batch},))
+        return export(module.eval(), (example,), dynamic_shapes=({0: batch},))
