@@ -118,7 +118,7 @@ async def test_readiness_follows_the_engine() -> None:
 
 async def test_everything_with_data_asks_for_the_token() -> None:
     config = replace(CONFIG, server=ServerConfig(port=0, token="open-sesame"))
-    paths = ("/readyz", "/metrics", "/v1/participants", "/v1/events")
+    paths = ("/metrics", "/v1/participants", "/v1/events")
     async with monitor(config) as service, client_of(service.url) as client:
         for wrong in ({}, {"Authorization": "Bearer no"}, {"Authorization": "Basic open-sesame"}):
             for path in paths:
