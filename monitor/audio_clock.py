@@ -8,9 +8,9 @@ the stream shows in the frames that waited least: the clock follows the smallest
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-from av import AudioFrame, AudioResampler
+from av import AudioFrame
 
+from monitor.mono import MonoResampler
 from vfd.types import SAMPLE_RATE_HZ, Audio
 
 SLACK_S = 0.04  # moves smaller than this would only tear small holes into running speech
@@ -19,7 +19,6 @@ JUMP_S = (
     2.0  # later than any jitter buffer holds packets (1.6 s when the sender suppresses silence)
 )
 JUMP_AFTER_S = 1.0  # a stalled event loop catches up sooner
-FULL_SCALE = 32_768.0
 CONTIGUOUS_S = 0.001  # media times closer than this are one run
 
 
@@ -78,7 +77,7 @@ class AudioPlacer:
     def __init__(self, write: Callable[[float, Audio], None]) -> None:
         self._write = write
         self._clock = AudioClock()
-        self._resampler: AudioResampler | None = None
+        self._resampler: MonoResampler | None = None
         self._format: tuple[int, str, str] | None = None
         self._run_start_s = 0.0  # media time
         self._run_samples = 0
@@ -104,8 +103,7 @@ class AudioPlacer:
         if not first and shape == self._format and abs(gap_s) < CONTIGUOUS_S:
             return None
         self._emit(None, offset_s)
-        # Of 16 bits, mono is the mean of two channels; of floats it is 1.4 times that.
-        self._resampler = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+        self._resampler = MonoResampler()
         self._format, self._run_start_s, self._run_samples = shape, start_s, 0
         if first or gap_s < CONTIGUOUS_S:
             return None
@@ -115,7 +113,6 @@ class AudioPlacer:
         """Resamples `frame`; None takes the run's last samples out of the filter."""
         if self._resampler is None:
             return
-        for resampled in self._resampler.resample(frame):
-            samples = resampled.to_ndarray()[0].astype(np.float32) / FULL_SCALE
+        for samples in self._resampler.push(frame):
             self._write(self._run_start_s + self._run_samples / SAMPLE_RATE_HZ + offset_s, samples)
             self._run_samples += samples.size

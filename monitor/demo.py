@@ -71,6 +71,7 @@ async def _demonstrate(args: argparse.Namespace) -> int:
             for page, what in (("publish", "join from here"), ("metrics", "for Prometheus")):
                 console.print(f"  {url}/{page}  {what}")
             summary = await _hold_call(args, url, psutil.Process(service.pid), console)
+            console.print()  # off a terminal the live table ends without a line break
             console.print(_summary_table(summary))
             if args.json:
                 args.json.write_text(json.dumps(summary.to_json(), indent=2) + "\n")

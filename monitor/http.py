@@ -54,7 +54,7 @@ class Parts:
 
 
 def create_app(parts: Parts) -> FastAPI:
-    """Everything but /healthz and the page itself, which hold no data, asks for the token."""
+    """All that holds data asks for the token: not the two probes, nor the page itself."""
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     install_problem_handlers(app)
     check_token = token_check(parts.config.server.token)
@@ -83,6 +83,12 @@ def _open_routes(parts: Parts) -> APIRouter:
     async def alive() -> Response:
         return JSONResponse({"status": "alive", "model": describe_model(parts.checkpoint)})
 
+    @router.get("/readyz")
+    async def ready() -> Response:
+        if reason := parts.not_ready():
+            raise Problem(503, reason)
+        return JSONResponse({"status": "ready"})
+
     @router.get("/")
     async def start() -> Response:
         return RedirectResponse("/publish", 307)
@@ -100,12 +106,6 @@ def _open_routes(parts: Parts) -> APIRouter:
 
 def _protected_routes(parts: Parts) -> APIRouter:
     router = APIRouter()
-
-    @router.get("/readyz")
-    async def ready() -> Response:
-        if reason := parts.not_ready():
-            raise Problem(503, reason)
-        return JSONResponse({"status": "ready"})
 
     @router.get("/metrics")
     async def metrics() -> Response:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 from av.video.frame import VideoFrame
 
+from monitor.mono import MonoResampler
 from vfd.types import SAMPLE_RATE_HZ, Audio, Rgb
 
 MAX_LEAD_S = 4.0  # how far one track may run ahead of the other before it stops waiting for it
@@ -112,7 +112,7 @@ class SoundTrack:
 
     def __init__(self, timeline: Timeline) -> None:
         self._clock = TrackClock(timeline)
-        self._resampler: AudioResampler | None = None
+        self._resampler: MonoResampler | None = None
         self._form: tuple[int, str, str] | None = None
         self._input_end_s = 0.0
         self._next_s = 0.0
@@ -124,21 +124,19 @@ class SoundTrack:
         if form != self._form or abs(time_s - self._input_end_s) > AUDIO_DRIFT_S:
             yield from self.flush()
             self._form, self._next_s, self._input_end_s = form, time_s, time_s
-            self._resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
+            self._resampler = MonoResampler()
         assert self._resampler is not None
         self._input_end_s += duration_s
-        yield from self._placed(self._resampler.resample(frame))
+        yield from self._placed(self._resampler.push(frame))
 
     def flush(self) -> Iterator[Sound]:
         """What the resampler still holds back."""
         if self._resampler is not None:
-            yield from self._placed(self._resampler.resample(None))
+            yield from self._placed(self._resampler.push(None))
             self._resampler = None
 
-    def _placed(self, frames: list[AudioFrame]) -> Iterator[Sound]:
-        for frame in frames:
-            samples = frame.to_ndarray().reshape(-1).astype(np.float32)
-            samples = np.clip(np.nan_to_num(samples), -1.0, 1.0)
+    def _placed(self, pieces: list[Audio]) -> Iterator[Sound]:
+        for samples in pieces:
             time_s = self._next_s
             self._next_s += len(samples) / SAMPLE_RATE_HZ
             # Encoders prepend samples that are meant for the trash: they lie before zero.

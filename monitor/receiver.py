@@ -22,6 +22,7 @@ from av import AudioFrame, VideoFrame
 from monitor.audio_clock import AudioPlacer, Hole
 from monitor.config import Config
 from monitor.problems import Problem
+from monitor.sdp import ask_for_clear_sound
 from monitor.sessions import Session
 from vfd.types import Rgb
 
@@ -89,7 +90,7 @@ class Receiver:
         except asyncio.CancelledError:
             await self.close()
             raise
-        return self._peer.localDescription.sdp
+        return ask_for_clear_sound(self._peer.localDescription.sdp)
 
     async def run(self) -> str:
         """Receives until there is nothing more to come; returns why. Closes the connection."""

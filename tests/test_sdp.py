@@ -1,7 +1,7 @@
 import pytest
 
 from monitor.problems import Problem
-from monitor.sdp import accept_offer
+from monitor.sdp import accept_offer, ask_for_clear_sound
 
 TRANSPORT = """a=ice-ufrag:abcd
 a=ice-pwd:abcdefghijklmnopqrstuvwx
@@ -111,3 +111,16 @@ def test_candidates_are_limited() -> None:
     problem = refusal(SESSION + AUDIO + HOST * 9)
     assert problem.status == 422
     assert "9 candidates; at most 8 are taken" in problem.detail
+
+
+def test_an_answer_asks_for_opus_that_leaves_voices_as_they_are() -> None:
+    answer = (SESSION + AUDIO + VIDEO).replace("\n", "\r\n")
+    asked = ask_for_clear_sound(answer)
+    added = [line for line in asked.splitlines() if line not in answer.splitlines()]
+    assert added == ["a=fmtp:111 maxaveragebitrate=96000;stereo=1"]
+    assert asked.index(added[0]) < asked.index("m=video")
+
+
+def test_an_answer_without_opus_asks_for_nothing() -> None:
+    telephone = SESSION + AUDIO.replace("opus/48000/2", "PCMU/8000")
+    assert ask_for_clear_sound(telephone) == telephone

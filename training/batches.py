@@ -71,7 +71,7 @@ def _faces(people: PreparedPeople, chosen: NDArray[np.int64], rng: np.random.Gen
     faces = scale_faces(torch.from_numpy(np.stack(crops)))
     gain = 1 + MAX_GAIN * rng.uniform(-1, 1, (len(faces), 3, 1, 1)).astype(np.float32)
     offset = MAX_GAIN * rng.uniform(-1, 1, (len(faces), 1, 1, 1)).astype(np.float32)
-    return (faces * torch.from_numpy(gain) + torch.from_numpy(offset)).clamp_(-1, 1)
+    return faces.mul_(torch.from_numpy(gain)).add_(torch.from_numpy(offset)).clamp_(-1, 1)
 
 
 def _shifted(crop: Rgb, rng: np.random.Generator) -> Rgb:
