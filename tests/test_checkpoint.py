@@ -90,6 +90,15 @@ def test_weights_of_another_preset_are_refused(
         load_checkpoint(path)
 
 
+def test_a_config_that_is_not_what_it_is_called_is_refused(tmp_path: Path) -> None:
+    message = "config: is called 'base', whose width is 768, not 24"
+    path = rewrite(tmp_path / "proud.safetensors", lambda m: m["config"].update(preset="base"))
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(path)
+    with pytest.raises(CheckpointError, match=message):
+        save_checkpoint(path, info_of(dataclasses.replace(TINY, preset="base")), {})
+
+
 def test_real_data_are_not_called_synthetic() -> None:
     assert not dataclasses.replace(info_of(TINY), trained_on="VoxCeleb2").synthetic
 

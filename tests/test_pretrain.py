@@ -17,7 +17,7 @@ from vfd.checkpoint import load_checkpoint
 from vfd.model import VfdModel
 from vfd.model_config import ModelConfig
 
-SMALL = ModelConfig("small", 24, 2, 2, 24, (56, 56), (128, 60))
+SMALL = ModelConfig("small-test", 24, 2, 2, 24, (56, 56), (128, 60))
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,9 @@ from vfd.model import VfdModel
 from vfd.model_config import PRESETS, ModelConfig
 from vfd.released import UNCALIBRATED, convert, import_released
 
-SMALL = dataclasses.replace(PRESETS["released"], width=128, heads=2, blocks=2, embedding=24)
+SMALL = dataclasses.replace(
+    PRESETS["released"], preset="small-released", width=128, heads=2, blocks=2, embedding=24
+)
 ORIGIN = {"command": "vfd-engine import-released", "commit": "0123abc"}
 
 

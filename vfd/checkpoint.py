@@ -19,7 +19,7 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from vfd.model_config import ModelConfig, Size, tensor_shapes
+from vfd.model_config import PRESETS, ModelConfig, Size, tensor_shapes
 
 FORMAT_VERSION: Final = 1
 _METADATA_KEY: Final = "vfd"  # one key: safetensors writes several in random order, and the hash of
@@ -90,8 +90,10 @@ def shipped_checkpoint_path() -> Path:
 def save_checkpoint(path: Path, info: CheckpointInfo, tensors: Tensors) -> None:
     """Writes `tensors` as float16, replacing the file at once or not at all.
 
-    Raises CheckpointError for tensors that do not fit `info.config` or do not fit float16.
+    Raises CheckpointError for tensors that do not fit `info.config` or do not fit float16, and for
+    a config that is not the preset that it is called.
     """
+    _check_label(path, info.config)
     with np.errstate(over="ignore"):  # an overflow is reported by name below
         halves = {name: np.ascontiguousarray(t, dtype=np.float16) for name, t in tensors.items()}
     _check_shapes(path, info.config, {name: t.shape for name, t in halves.items()})
@@ -141,7 +143,9 @@ def _info(path: Path, metadata: Mapping[str, str]) -> CheckpointInfo:
         )
     for section, kind in (("config", ModelConfig), ("calibration", Calibration)):
         fields[section] = _build(kind, fields.get(section), path, section)
-    return _build(CheckpointInfo, fields, path, "metadata")
+    info = _build(CheckpointInfo, fields, path, "metadata")
+    _check_label(path, info.config)
+    return info
 
 
 def _build(kind: type[T], values: object, path: Path, where: str) -> T:
@@ -178,6 +182,18 @@ def _convert(kind: object, value: object) -> object:
     elif type(value) is kind:
         return value
     raise TypeError(f"not a {kind}")
+
+
+def _check_label(path: Path, config: ModelConfig) -> None:
+    """The name of a preset promises its sizes: reports, metrics and manifests show the name."""
+    preset = PRESETS.get(config.preset, config)
+    for field in dataclasses.fields(ModelConfig):
+        expected, found = getattr(preset, field.name), getattr(config, field.name)
+        if found != expected:
+            raise CheckpointError(
+                f"{path}: config: is called {config.preset!r}, whose {field.name} is {expected!r}, "
+                f"not {found!r}"
+            )
 
 
 def _check_headers(path: Path, config: ModelConfig, headers: Mapping[str, Any]) -> None:

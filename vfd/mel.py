@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 import scipy.fft
+import scipy.sparse
 from numpy.typing import NDArray
 
 from vfd.types import SAMPLE_RATE_HZ, WINDOW_SAMPLES, Audio
@@ -21,6 +22,7 @@ MEL_SAMPLES: Final = 40_960
 HOP_SAMPLES: Final = 160
 FRAME_SAMPLES: Final = 480
 FFT_SAMPLES: Final = 512
+_CHUNK_FRAMES: Final = 64  # transformed at a time, for the cache
 
 
 def hertz_to_mel(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -53,7 +55,8 @@ def _window() -> NDArray[np.float32]:
     return np.pad(hann, (FFT_SAMPLES - FRAME_SAMPLES) // 2).astype(np.float32)
 
 
-_TRIANGLES: Final = _triangles()
+_TRIANGLES: Final = scipy.sparse.csr_array(_triangles().T)
+"""Sparse, as two bands share a bin at most; and a product with it asks for no threads."""
 _WINDOW: Final = _window()
 
 
@@ -70,7 +73,10 @@ def mel128(audio: Audio) -> NDArray[np.float32]:
     latest = audio[-MEL_SAMPLES:].astype(np.float32, copy=False)
     padded = np.pad(latest, FFT_SAMPLES // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, FFT_SAMPLES)[::HOP_SAMPLES]
-    spectrum = scipy.fft.rfft(frames[:MEL_FRAMES] * _WINDOW, axis=1)
-    power = np.square(spectrum.real) + np.square(spectrum.imag)
-    bands: NDArray[np.float32] = np.ascontiguousarray((power @ _TRIANGLES).T)
-    return bands[None]
+    bands = np.empty((1, MEL_BANDS, MEL_FRAMES), dtype=np.float32)
+    for start in range(0, MEL_FRAMES, _CHUNK_FRAMES):
+        chunk = slice(start, start + _CHUNK_FRAMES)
+        spectrum = scipy.fft.rfft(frames[chunk] * _WINDOW, axis=1)
+        power = np.square(spectrum.real) + np.square(spectrum.imag)
+        bands[0, :, chunk] = _TRIANGLES @ power.T
+    return bands

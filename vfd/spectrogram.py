@@ -11,8 +11,8 @@ Training and serving call the same function, chosen by the name stored in the ch
 
 from typing import Final
 
+import cv2
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from vfd.types import WINDOW_SAMPLES, Audio
@@ -29,9 +29,8 @@ Spectrogram = NDArray[np.float32]
 """(1, 512, 300) float32: one channel, bins from 15.6 Hz to 8 kHz, frames 10 ms apart."""
 
 _PADDED_SAMPLES: Final = (FRAMES - 1) * HOP_SAMPLES + FRAME_SAMPLES
-_CHUNK_FRAMES: Final = 20
-"""Transformed at a time, for the cache; and fresh pages for large temporary arrays would cost more
-than the transform."""
+_CHUNK_FRAMES: Final = 50
+"""Transformed at a time: what is in between stays in the cache, and OpenCV on one thread."""
 _PHASE: Final = 2 * np.pi * np.arange(FRAME_SAMPLES) / FRAME_SAMPLES
 _WINDOW: Final = (0.54 - 0.46 * np.cos(_PHASE)).astype(np.float32)  # periodic Hamming
 
@@ -52,29 +51,38 @@ def stft512(audio: Audio) -> Spectrogram:
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME_SAMPLES)[::HOP_SAMPLES]
     received = frames.any(axis=1)
     if received.all():
-        return _normalised(_magnitudes(frames))[np.newaxis]
+        return _normalised(_log_magnitudes(frames))[np.newaxis]
     result = np.zeros((1, BINS, FRAMES), dtype=np.float32)
     if received.any():
-        result[0][:, received] = _normalised(_magnitudes(frames[received]))
+        result[0][:, received] = _normalised(_log_magnitudes(frames[received]))
     return result
 
 
-def _magnitudes(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(frames, 400) samples -> (512, frames), the length of every coefficient."""
+def _log_magnitudes(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(frames, 400) samples -> (512, frames). With OpenCV, whose transform, logarithm and transpose
+    take half the time of scipy's and numpy's."""
     result = np.empty((BINS, len(frames)), dtype=np.float32)
+    padded = np.zeros((_CHUNK_FRAMES, FFT_SAMPLES), dtype=np.float32)
+    packed = np.empty_like(padded)
+    magnitudes = np.empty((_CHUNK_FRAMES, BINS), dtype=np.float32)
     for start in range(0, len(frames), _CHUNK_FRAMES):
-        chunk = slice(start, start + _CHUNK_FRAMES)
-        spectrum = scipy.fft.rfft(frames[chunk] * _WINDOW, n=FFT_SAMPLES, axis=1)
-        result[:, chunk] = np.abs(spectrum[:, 1:]).T
+        rows = min(_CHUNK_FRAMES, len(frames) - start)
+        np.multiply(frames[start : start + rows], _WINDOW, out=padded[:rows, :FRAME_SAMPLES])
+        # A row: the constant part, real and imaginary parts of bins 1 to 511, and bin 512.
+        cv2.dft(padded[:rows], packed[:rows], cv2.DFT_ROWS)
+        found = magnitudes[:rows]
+        np.abs(packed[:rows, 1:-1].view(np.complex64), out=found[:, :-1])
+        np.abs(packed[:rows, -1], out=found[:, -1])
+        found += np.float32(LOG_FLOOR)
+        cv2.log(found, found)
+        cv2.transpose(found, result[:, start : start + rows])
     return result
 
 
-def _normalised(magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(bins, frames), changed in place: the logarithm with mean 0 and deviation 1 for every bin; a
-    constant bin becomes 0."""
-    magnitudes += np.float32(LOG_FLOOR)
-    logs: NDArray[np.float32] = np.log(magnitudes, out=magnitudes)
+def _normalised(logs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(bins, frames), changed in place: mean 0 and deviation 1 for every bin; a constant bin
+    becomes 0."""
     logs -= logs.mean(axis=1, keepdims=True)
     variances = np.einsum("bf,bf->b", logs, logs) / np.float32(logs.shape[1])
-    logs /= np.maximum(np.sqrt(variances), np.float32(MIN_STD))[:, np.newaxis]
+    logs *= 1 / np.maximum(np.sqrt(variances), np.float32(MIN_STD))[:, np.newaxis]
     return logs
