@@ -156,7 +156,11 @@ def model_on_device(checkpoint: Checkpoint, device: torch.device, dtype: torch.d
 
 def _compiled(tower: nn.Module) -> Callable[[Tensor], Tensor]:
     """Inductor makes one program for each bucket; its own CUDA graphs stay off, ours are used."""
-    compiled: Any = torch.compile(tower, dynamic=False)
+    # Both towers share the code that is compiled; beyond the limit torch would stop compiling.
+    torch._dynamo.config.recompile_limit = max(
+        torch._dynamo.config.recompile_limit, 2 * len(BUCKETS)
+    )
+    compiled: Any = torch.compile(tower, dynamic=False, fullgraph=True)
     return compiled  # type: ignore[no-any-return]
 
 

@@ -57,15 +57,43 @@ class Device:
                 f"torch {torch.__version__} finds no CUDA device: check the driver with "
                 "nvidia-smi and that torch was built for CUDA, or choose the openvino engine"
             )
+        if self.is_gpu:
+            self.device = _numbered(self.device)
         self.stream = _stream(self.device) if self.is_gpu else None
-        self.pool = torch.cuda.graph_pool_handle() if self.graphs else None
+        self.pool = _pool(self.graphs)
 
     def on_stream(self) -> AbstractContextManager[Any]:
         return nullcontext() if self.stream is None else torch.cuda.stream(self.stream)
 
     def synchronize(self) -> None:
+        """Waits for the engine's stream."""
         if self.stream is not None:
             self.stream.synchronize()
+
+    def give_up_memory(self) -> None:
+        """After memory ran out: returns what nothing uses. Graphs to come get a new pool, since
+        torch records no second graph into the pool of one whose recording broke off."""
+        if self.is_gpu:
+            torch.cuda.empty_cache()
+            self.pool = _pool(self.graphs)
+
+    def settle(self) -> None:
+        """Waits for everything: weights arrive on torch's own stream, which ours does not heed."""
+        if self.is_gpu:
+            torch.cuda.synchronize(self.device)
+
+
+def _numbered(device: torch.device) -> torch.device:
+    """ "cuda" is the current one; torch-tensorrt takes no device without its number."""
+    count = torch.cuda.device_count()
+    index = torch.cuda.current_device() if device.index is None else device.index
+    if index >= count:
+        raise EngineError(f"there is no {device}: this machine has {count} CUDA devices, from 0 on")
+    return torch.device("cuda", index)
+
+
+def _pool(graphs: bool) -> tuple[int, int] | None:
+    return torch.cuda.graph_pool_handle() if graphs else None
 
 
 def _stream(device: torch.device) -> torch.cuda.Stream:
@@ -83,9 +111,10 @@ class BucketProgram:
         self._device = device
         self._host_input = torch.zeros(shape, dtype=rows.dtype, pin_memory=device.is_gpu)
         self._host_output = torch.zeros(bucket, embedding, pin_memory=device.is_gpu)
-        self._input = torch.zeros(shape, dtype=rows.dtype, device=device.device)
-        self._output = torch.zeros(bucket, embedding, device=device.device)
-        device.synchronize()  # zeros were written on torch's own stream
+        with device.on_stream():
+            self._input = torch.zeros(shape, dtype=rows.dtype, device=device.device)
+            self._output = torch.zeros(bucket, embedding, device=device.device)
+        device.settle()
         self._graph: torch.cuda.CUDAGraph | None = None
         if device.graphs:
             self._graph = self._recorded()
@@ -166,8 +195,7 @@ class GraphedTower:
             reason = describe_memory(self._device.device)
         # Outside of the handler: the error would hold on to the tensors that did not fit.
         self._programs.pop(bucket, None)
-        if self._device.is_gpu:
-            torch.cuda.empty_cache()
+        self._device.give_up_memory()
         raise DeviceOutOfMemoryError(reason)
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from checkpoints import FAMILIES, TINY, TINY_RELEASED, write_checkpoint
 
+from engines import cuda_graphs
 from engines.cuda_engine import CudaEngine
 from engines.cuda_graphs import Device, GraphedTower, Rows, describe_memory, is_out_of_memory
 from engines.engine import EngineError
@@ -109,6 +110,18 @@ def test_half_precision_is_refused_where_inputs_exceed_it(tmp_path: Path) -> Non
 def test_a_machine_without_a_gpu_is_told_what_to_check(checkpoint: Checkpoint) -> None:
     with pytest.raises(EngineError, match="finds no CUDA device: check the driver"):
         CudaEngine(checkpoint)
+
+
+def test_devices_are_numbered_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch-tensorrt makes nothing of a device without its number."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    monkeypatch.setattr(cuda_graphs, "_stream", lambda device: None)
+    assert Device("cuda", graphs=False).device == torch.device("cuda", 1)
+    assert Device("cuda:0", graphs=False).device == torch.device("cuda", 0)
+    with pytest.raises(EngineError, match="there is no cuda:2: this machine has 2 CUDA devices"):
+        Device("cuda:2", graphs=False)
 
 
 def tower_with_room_for(room: int, message: str = "CUDA out of memory. Tried") -> GraphedTower:
