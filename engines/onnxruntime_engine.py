@@ -1,13 +1,16 @@
 """The exported ONNX files on onnxruntime's CPU provider: what others would use, to compare with."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from engines.engine import Embeddings
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when it is loaded; from 1.32 on it reports usage
+import onnxruntime
 
 
 class OnnxRuntimeEngine:
