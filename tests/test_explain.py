@@ -1,6 +1,6 @@
 """Hiding finds what a score depends on: where it is known, and on the weights that ship."""
 
-from functools import cache
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -16,14 +16,9 @@ from engines.explain import (
 )
 from engines.load import load_engine
 from tests.fakes import FakeEngine, engine_error
-from training.degrade import CALL, film, say
-from training.people import TEST_SEED, draw_person
+from tests.unseen import unseen_person
 from vfd.checkpoint import load_checkpoint, shipped_checkpoint_path
-from vfd.faces import MtcnnDetector
-from vfd.finder import FaceFinder
-from vfd.quality import QualityLimits
 from vfd.spectrogram import stft512
-from vfd.types import FaceFrame
 
 Cells = NDArray[np.bool_]
 
@@ -131,17 +126,6 @@ SHARE = 0.2
 DRAWS = 8
 
 
-@cache
-def person(number: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Somebody whom no training has seen, as received from a call."""
-    traits = draw_person(TEST_SEED + 70 + number)
-    rng = np.random.default_rng(number)
-    finder = FaceFinder(MtcnnDetector(), QualityLimits())
-    found = (finder.find(film(traits.face, CALL, rng), 0.0) for _ in range(9))
-    face = next(f for f in found if isinstance(f, FaceFrame))
-    return stft512(say(traits.voice, 3.0, CALL, rng)), face.rgb
-
-
 def top(values: NDArray[np.floating]) -> Cells:
     """The highest fifth of a grid."""
     order = np.argsort(values, axis=None)[::-1][: round(SHARE * values.size)]
@@ -165,21 +149,22 @@ def masks(heat: NDArray[np.float32], rng: np.random.Generator) -> list[Cells]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(not shipped_checkpoint_path().exists(), reason="no trained weights yet")
 def test_what_ranks_highest_matters_most() -> None:
     """How far the score falls when the top fifth of a map is hidden, against a random fifth (mean
     of several draws) and the fifth around the centre."""
-    engine = load_engine("openvino", load_checkpoint(shipped_checkpoint_path()))
     rng = np.random.default_rng(0)
     falls: dict[str, list[NDArray[np.float32]]] = {"face": [], "voice": []}
-    for number in range(PEOPLE):
-        spectrogram, crop = person(number)
-        (voice,), (face,) = engine.embed_voice(spectrogram[None]), engine.embed_faces(crop[None])
-        told = explain(engine, spectrogram, crop)
-        crops = np.stack([hide_face(crop, cells) for cells in masks(told.face, rng)])
-        falls["face"].append(told.similarity - engine.embed_faces(crops) @ voice)
-        pictures = np.stack([hide_voice(spectrogram, cells) for cells in masks(told.voice, rng)])
-        falls["voice"].append(told.similarity - engine.embed_voice(pictures) @ face)
+    with closing(load_engine("openvino", load_checkpoint(shipped_checkpoint_path()))) as engine:
+        for number in range(PEOPLE):
+            audio, crop = unseen_person(number)
+            spectrogram = stft512(audio)
+            (voice,) = engine.embed_voice(spectrogram[None])
+            (face,) = engine.embed_faces(crop[None])
+            told = explain(engine, spectrogram, crop)
+            crops = np.stack([hide_face(crop, cells) for cells in masks(told.face, rng)])
+            falls["face"].append(told.similarity - engine.embed_faces(crops) @ voice)
+            hidden = [hide_voice(spectrogram, cells) for cells in masks(told.voice, rng)]
+            falls["voice"].append(told.similarity - engine.embed_voice(np.stack(hidden)) @ face)
     for name, rows in falls.items():
         table = np.array(rows)
         highest, centre, random = table[:, 0], abs(table[:, 1]), abs(table[:, 2:]).mean(axis=1)

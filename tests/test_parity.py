@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from unseen import unseen_person
+from tests.unseen import unseen_person
 
 from engines.build import Order, build
 from engines.cuda_engine import CudaEngine
