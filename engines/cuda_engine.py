@@ -36,6 +36,9 @@ PRECISIONS: Final = {"bf16": torch.bfloat16, "fp16": torch.float16, "f32": torch
 BEYOND_FP16: Final = ("mel128",)
 """Front ends without a logarithm: powers of loud speech pass 65504."""
 
+COMPILED_FROM: Final = 16
+"""Below, a GPU waits for memory and launches whatever Inductor does: not worth its compilation."""
+
 TowerAt = Callable[[int], Callable[[Tensor], Tensor]]
 """For a batch size: (B, C, H, W) -> (B, V), both in the precision of the engine."""
 
@@ -115,8 +118,8 @@ class CudaEngine(GraphEngine):
         dtype = dtype_of(precision, config)
         placed = Device(device, graphs)
         model = model_on_device(checkpoint, placed.device, dtype)
-        voice, face = (_compiled(t) if compiled else t for t in (model.voice, model.face))
-        towers = (lambda _: voice), (lambda _: face)
+        at = _compiled if compiled else _as_it_is
+        towers = at(model.voice), at(model.face)
         super().__init__(config, placed, precision, towers)
 
 
@@ -154,14 +157,18 @@ def model_on_device(checkpoint: Checkpoint, device: torch.device, dtype: torch.d
         ) from error
 
 
-def _compiled(tower: nn.Module) -> Callable[[Tensor], Tensor]:
+def _as_it_is(tower: nn.Module) -> TowerAt:
+    return lambda bucket: tower
+
+
+def _compiled(tower: nn.Module) -> TowerAt:
     """Inductor makes one program for each bucket; its own CUDA graphs stay off, ours are used."""
     # Both towers share the code that is compiled; beyond the limit torch would stop compiling.
     torch._dynamo.config.recompile_limit = max(
         torch._dynamo.config.recompile_limit, 2 * len(BUCKETS)
     )
     compiled: Any = torch.compile(tower, dynamic=False, fullgraph=True)
-    return compiled  # type: ignore[no-any-return]
+    return lambda bucket: compiled if bucket >= COMPILED_FROM else tower
 
 
 def _open(tower: GraphedTower | None) -> GraphedTower:

@@ -60,7 +60,7 @@ class Device:
         if self.is_gpu:
             self.device = _numbered(self.device)
         self.stream = _stream(self.device) if self.is_gpu else None
-        self.pool = _pool(self.graphs)
+        self.pool = torch.cuda.graph_pool_handle() if self.graphs else None
 
     def on_stream(self) -> AbstractContextManager[Any]:
         return nullcontext() if self.stream is None else torch.cuda.stream(self.stream)
@@ -75,7 +75,8 @@ class Device:
         torch records no second graph into the pool of one whose recording broke off."""
         if self.is_gpu:
             torch.cuda.empty_cache()
-            self.pool = _pool(self.graphs)
+        if self.graphs:
+            self.pool = torch.cuda.graph_pool_handle()
 
     def settle(self) -> None:
         """Waits for everything: weights arrive on torch's own stream, which ours does not heed."""
@@ -90,10 +91,6 @@ def _numbered(device: torch.device) -> torch.device:
     if index >= count:
         raise EngineError(f"there is no {device}: this machine has {count} CUDA devices, from 0 on")
     return torch.device("cuda", index)
-
-
-def _pool(graphs: bool) -> tuple[int, int] | None:
-    return torch.cuda.graph_pool_handle() if graphs else None
 
 
 def _stream(device: torch.device) -> torch.cuda.Stream:

@@ -1,10 +1,13 @@
-"""Measures one engine after another on a GPU; `engines.gpu_check` decides which. On a CPU the same
+"""Measures one engine after another on a GPU; `engines.gpu_stage` decides which. On a CPU the same
 code runs, for tests: its numbers then say nothing."""
 
+import math
 import time
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -19,17 +22,23 @@ from engines.verify import COSINE_LIMITS, cosine_differences
 from vfd.checkpoint import Checkpoint
 from vfd.cost import flops
 
-Make = Callable[[Checkpoint], GraphEngine]
+Make = Callable[[], GraphEngine]
+
+PADDED_ROWS: Final = 7
+FEWEST_CALLS: Final = 3
+DETAIL_CHARACTERS: Final = 4000
+"""Of a traceback: the end of it says where."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How long one batch size is measured. The goal speaks of the p99 of a batch of 64, which more
-    than a hundred calls must bear out."""
+    than a hundred calls must bear out; a slow engine has fewer, and its row says how many."""
 
-    seconds: float = 0.6
-    min_calls: int = 10
+    seconds: float = 0.5
+    min_calls: int = 8
     min_calls_at_64: int = 150
+    max_seconds: float = 6.0
     matmul_size: int = 8192
 
     def calls(self, batch: int) -> int:
@@ -37,83 +46,101 @@ class Effort:
 
 
 class Check:
-    """Adds what it finds to a report; what breaks is noted there and ends nothing else."""
+    """Adds what it finds to a report and calls `save` after every row; what breaks is noted there
+    and ends nothing else."""
 
-    def __init__(self, report: GpuReport, samples: Samples, device: str, effort: Effort) -> None:
+    def __init__(
+        self,
+        report: GpuReport,
+        checkpoint: Checkpoint,
+        samples: Samples,
+        effort: Effort,
+        save: Callable[[], None],
+    ) -> None:
+        config = checkpoint.info.config
         self.report = report
-        self._samples = samples
-        self._device = device
+        self._config = config
         self._effort = effort
+        self._save = save
+        self._inputs = samples.spectrograms(config), samples.crops
+        self._expected = embed_samples(TorchEngine(checkpoint), samples, config)
+        """Voices and faces by float32 torch on the CPU."""
 
     def engine(
-        self,
-        checkpoint: Checkpoint,
-        label: tuple[str, str],
-        make: Make,
-        batches: Sequence[int],
-        optional: bool = False,
+        self, label: tuple[str, str], make: Make, batches: Sequence[int], optional: bool = False
     ) -> None:
-        """Parity, then speed at `batches`, then memory, of the engine that `make` opens. `label`:
+        """Parity at `batches`, then speed, then memory, of the engine that `make` opens. `label`:
         engine and mode. `optional`: the check does not fail when the engine does not run."""
-        preset = checkpoint.info.config.preset
-        before = self._free_memory()
-        opened = None
+        what = f"{', '.join(label)}, {self._config.preset}"
+        opened: list[GraphEngine] = []
+        with self.noted(what, optional):
+            before = _free_memory()
+            opened.append(make())
+            if (parity := self._parity(label, opened[0], batches, optional)) is not None:
+                for batch in batches:
+                    with self.noted(f"{what}, batch {batch}", optional):
+                        self._time(opened[0], parity, batch)
+            used_gib = (before - _free_memory()) / 2**30
+            self.report.memory.append(Memory(*label, self._config.preset, used_gib))
+        with self.noted(f"{what}, closing", optional):
+            for engine in opened:
+                engine.close()
+
+    @contextmanager
+    def noted(self, what: str, optional: bool = False) -> Iterator[None]:
+        """Whatever is raised within goes into the report: nobody may be there to ask again."""
         try:
-            opened = make(checkpoint)
-            parity = self._parity(checkpoint, opened, label)
-            self.report.parities.append(parity)
-            for batch in batches:
-                self._time(checkpoint, opened, parity, batch)
-            used_gib = (before - self._free_memory()) / 2**30
-            self.report.memory.append(Memory(*label, preset, used_gib))
-        except (EngineError, RuntimeError) as error:
+            yield
+        except Exception as error:
             notes = self.report.skipped if optional else self.report.failures
-            notes.append(f"{', '.join(label)}, {preset}: {error}")
-        finally:
-            if opened is not None:
-                opened.close()
+            notes.append(f"{what}: {one_line(error)}")
+            self.report.details.append(f"{what}\n{traceback.format_exc()[-DETAIL_CHARACTERS:]}")
+        self._save()
 
     def _parity(
-        self, checkpoint: Checkpoint, engine: GraphEngine, label: tuple[str, str]
-    ) -> GpuParity:
-        """On all samples, on one fewer (which pads), and on the first alone."""
-        config = checkpoint.info.config
-        spectrograms, crops = self._samples.spectrograms(config), self._samples.crops
-        voices, faces = embed_samples(TorchEngine(checkpoint), self._samples, config)
-        worst = 0.0
-        for rows in (len(crops), len(crops) - 1, 1):
-            for found, expected in (
-                (engine.embed_voice(spectrograms[:rows]), voices[:rows]),
-                (engine.embed_faces(crops[:rows]), faces[:rows]),
-            ):
-                # numpy's maximum keeps a NaN, max() may lose it
-                worst = float(np.maximum(worst, cosine_differences(found, expected).max()))
+        self, label: tuple[str, str], engine: GraphEngine, batches: Sequence[int], optional: bool
+    ) -> GpuParity | None:
+        """On real inputs, in every bucket that is used and in one that pads. None if none ran."""
+        worst: list[float] = []
+        for rows in (*batches, PADDED_ROWS):
+            with self.noted(f"{', '.join(label)}, {self._config.preset}, {rows} rows", optional):
+                worst.append(self._difference(engine, rows))
+        if not worst:
+            return None
         limit = COSINE_LIMITS[engine.precision]
-        return GpuParity(*label, config.preset, engine.precision, worst, limit)
+        preset, precision = self._config.preset, engine.precision
+        parity = GpuParity(*label, preset, precision, max(worst), limit)
+        self.report.parities.append(parity)
+        self._save()
+        return parity
 
-    def _time(
-        self, checkpoint: Checkpoint, engine: GraphEngine, parity: GpuParity, batch: int
-    ) -> None:
-        config = checkpoint.info.config
-        voices = _repeated(self._samples.spectrograms(config), batch)
-        faces = _repeated(self._samples.crops, batch)
+    def _difference(self, engine: GraphEngine, rows: int) -> float:
+        """The greatest; NaN counts as 2."""
+        voices, faces = (_repeated(inputs, rows) for inputs in self._inputs)
+        found = engine.embed_voice(voices), engine.embed_faces(faces)
+        return max(
+            float(cosine_differences(ours, _repeated(theirs, rows)).max())
+            for ours, theirs in zip(found, self._expected, strict=True)
+        )
+
+    def _time(self, engine: GraphEngine, parity: GpuParity, batch: int) -> None:
+        voices, faces = (_repeated(inputs, batch) for inputs in self._inputs)
 
         def call() -> None:
             engine.embed_voice(voices)
             engine.embed_faces(faces)
 
-        call_s = repeat(call, self._effort.seconds, self._effort.calls(batch))
+        effort = self._effort
+        call_s = repeat(call, effort.seconds, effort.calls(batch), effort.max_seconds)
         device_s = _device_seconds(engine, batch)
-        flop = float(flops(config).total)
-        rate = self.report.matmul_tflops
+        flop, rate = float(flops(self._config).total), self.report.matmul_tflops
         self.report.timings.append(timing_of(parity, batch, call_s, device_s, flop, rate))
 
-    def _free_memory(self) -> int:
-        if torch.device(self._device).type != "cuda":
-            return 0
-        torch.cuda.synchronize()
-        torch.cuda.empty_cache()
-        return int(torch.cuda.mem_get_info(self._device)[0])
+
+def one_line(error: BaseException) -> str:
+    """An error for a list: its first line, and its kind where it is none of ours."""
+    first = (str(error).strip().splitlines() or ["no message"])[0]
+    return first if isinstance(error, EngineError) else f"{type(error).__name__}: {first}"
 
 
 def matmul_tflops(size: int, device: str) -> float:
@@ -132,17 +159,22 @@ def matmul_tflops(size: int, device: str) -> float:
     return 2 * size**3 / best_s / 1e12
 
 
-def repeat(call: Callable[[], None], seconds: float, min_calls: int) -> list[float]:
-    """The seconds of every call, after two that do not count."""
+def repeat(
+    call: Callable[[], None], seconds: float, min_calls: int, max_seconds: float = math.inf
+) -> list[float]:
+    """The seconds of every call, after two that do not count; three calls at least."""
     call()
     call()
     taken: list[float] = []
-    ends = time.perf_counter() + seconds
-    while len(taken) < min_calls or time.perf_counter() < ends:
-        began = time.perf_counter()
+    began = time.perf_counter()
+    while True:
+        start = time.perf_counter()
         call()
-        taken.append(time.perf_counter() - began)
-    return taken
+        taken.append(time.perf_counter() - start)
+        passed = time.perf_counter() - began
+        enough = len(taken) >= min_calls and passed >= seconds
+        if enough or (len(taken) >= FEWEST_CALLS and passed >= max_seconds):
+            return taken
 
 
 def _device_seconds(engine: GraphEngine, batch: int, runs: int = 10) -> float:
@@ -161,3 +193,11 @@ def _device_seconds(engine: GraphEngine, batch: int, runs: int = 10) -> float:
 
 def _repeated(rows: NDArray[Any], count: int) -> NDArray[Any]:
     return np.ascontiguousarray(np.resize(rows, (count, *rows.shape[1:])))
+
+
+def _free_memory() -> int:
+    if not torch.cuda.is_available():
+        return 0
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    return int(torch.cuda.mem_get_info()[0])

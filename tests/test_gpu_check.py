@@ -1,100 +1,149 @@
-"""The GPU check itself: its stages on a CPU, at sizes that take a moment."""
+"""The GPU check: the order of its stages, its clock, and what one broken stage does to the rest."""
 
-import importlib.machinery
 import json
 import subprocess
 import sys
-import types
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import fake_torch_tensorrt as fake
 import pytest
 import torch
-from checkpoints import TINY
 
-from engines import gpu_check, gpu_measure
-from engines.gpu_check import NO_DEVICE, main, run
-from engines.gpu_measure import Effort, matmul_tflops, repeat
+from engines import gpu_check
+from engines.gpu_check import NO_DEVICE, Stage, launch, main, ran, run, stages
+from engines.gpu_report import GpuParity, GpuReport
 
-QUICK = Effort(seconds=0.0, min_calls=2, min_calls_at_64=3, matmul_size=32)
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 ROOT = Path(__file__).parents[1]
 
 
+@dataclass
+class Stages:
+    """Stands in for the processes: everyone finds one parity, except those that break."""
+
+    broken: dict[str, str] = field(default_factory=dict)
+    silent: bool = False
+    asked: list[tuple[str, float | None]] = field(default_factory=list)
+
+    def __call__(
+        self, stage: Stage, found: Path, tflops: float | None, limit_s: float
+    ) -> str | None:
+        self.asked.append((stage.name, tflops))
+        assert 0 < limit_s <= stage.limit_s
+        if not (self.silent and stage.name in self.broken):
+            report = GpuReport("NVIDIA Test", {"torch": "2.11"}, tflops or 800.0)
+            report.parities.append(GpuParity("cuda", "graphs", stage.preset, "bf16", 1e-3, 5e-3))
+            if stage.kind == "tensorrt":
+                report.skipped.append("TensorRT: it has no libnvinfer")
+            found.write_text(json.dumps(report.as_dict()))
+        return self.broken.get(stage.name)
+
+
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One small preset, two batch sizes, nothing compiled."""
-    monkeypatch.setattr(gpu_check, "PRESETS", {"tiny-test": TINY})
-    monkeypatch.setattr(gpu_check, "BUCKETS", (1, 2))
-    monkeypatch.setattr(gpu_check, "WITHOUT_GRAPHS", (1,))
-    monkeypatch.setattr(gpu_check, "COMPILE_SECONDS", 1e9)
-
-
-@pytest.mark.usefixtures("small")
-def test_what_is_not_installed_is_skipped_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def no_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch_tensorrt", None)
-    report = run(("tiny-test",), 1e6, tmp_path, "cpu", QUICK)
-    assert report.passed
-    assert [(t.mode, t.batch, t.calls) for t in report.timings] == [
-        ("graphs", 1, 2),
-        ("graphs", 2, 2),
-        ("no graphs", 1, 2),
+
+
+def test_the_most_telling_comes_first() -> None:
+    names = [stage.name for stage in stages(["base", "tiny"], tensorrt=True)]
+    assert names == [
+        "matmul",
+        "cuda, base",
+        "tensorrt, base",
+        "compiled, base",
+        "cuda, tiny",
+        "tensorrt, tiny",
     ]
-    assert all(0 < p.max_cosine_error < 5e-3 for p in report.parities)
-    assert len(report.skipped) == 2
-    assert "torch_tensorrt cannot be imported" in report.skipped[0]
-    assert report.skipped[1] == "torch.compile, tiny-test: the time was up"
-    assert json.loads((tmp_path / "gpu.json").read_text())["tensorrt_executed"] is False
+    assert [s.kind for s in stages(["base"], tensorrt=False)] == ["matmul", "cuda", "compiled"]
 
 
-@pytest.mark.usefixtures("small")
-def test_tensorrt_is_built_and_measured_where_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "torch_tensorrt", fake)
-    tensorrt = types.ModuleType("tensorrt")
-    tensorrt.__version__ = "11.0.0"  # type: ignore[attr-defined]
-    tensorrt.__spec__ = importlib.machinery.ModuleSpec("tensorrt", None)
-    monkeypatch.setitem(sys.modules, "tensorrt", tensorrt)
-    report = run(("tiny-test",), 1e6, tmp_path, "cpu", QUICK)
-    assert report.tensorrt_executed
-    assert report.build_s.keys() == {"tiny-test"}
-    assert {(p.engine, p.mode) for p in report.parities} == {
-        (engine, mode) for engine in ("cuda", "tensorrt") for mode in ("graphs", "no graphs")
+@pytest.mark.usefixtures("no_tensorrt")
+def test_findings_are_gathered_and_what_is_not_installed_is_named(tmp_path: Path) -> None:
+    found = Stages()
+    report = run(("base", "tiny"), 1e6, tmp_path, found)
+    assert report.passed
+    assert found.asked[0] == ("matmul", None)
+    assert set(found.asked[1:]) == {
+        ("cuda, base", 800.0),
+        ("compiled, base", 800.0),
+        ("cuda, tiny", 800.0),
     }
-    monkeypatch.setattr(fake.dynamo, "error", RuntimeError("no kernel"))
-    broken = run(("tiny-test",), 1e6, tmp_path, "cpu", QUICK)
-    assert not broken.passed
-    assert "no kernel" in broken.failures[0]
+    assert report.device == "NVIDIA Test"
+    assert report.stage_s.keys() == {name for name, _ in found.asked}
+    assert report.skipped == ["TensorRT: torch_tensorrt is not installed"]
+    written = json.loads((tmp_path / "gpu.json").read_text())
+    assert written["tensorrt_executed"] is False
+    assert len(written["parities"]) == 4
 
 
-@pytest.mark.usefixtures("small")
-def test_an_engine_that_differs_or_breaks_fails_the_check(
+@pytest.mark.usefixtures("no_tensorrt")
+@pytest.mark.parametrize("silent", [True, False], ids=["nothing-found", "half-found"])
+def test_a_stage_that_breaks_ends_no_other(tmp_path: Path, silent: bool) -> None:
+    broke = "it was ended by SIGSEGV\nTraceback\nlast words"
+    found = Stages({"matmul": broke, "cuda, base": broke, "compiled, base": broke}, silent)
+    report = run(("base", "tiny"), 1e6, tmp_path, found)
+    assert len(found.asked) == 4
+    assert not report.passed
+    assert report.failures == [
+        "matmul: it was ended by SIGSEGV: last words",
+        "cuda, base: it was ended by SIGSEGV: last words",
+    ]
+    assert report.skipped[1:] == ["compiled, base: it was ended by SIGSEGV: last words"]
+    assert len(report.parities) == (1 if silent else 4)
+    assert "Traceback" in (tmp_path / "gpu.md").read_text()
+
+
+def test_tensorrt_that_cannot_be_imported_is_tried_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "torch_tensorrt", None)
-    monkeypatch.setitem(gpu_measure.COSINE_LIMITS, "bf16", 1e-9)
-    assert not run(("tiny-test",), 1e6, tmp_path, "cpu", QUICK).passed
-    monkeypatch.setattr(gpu_check, "PRECISION", "int3")
-    broken = run(("tiny-test",), 1e6, tmp_path, "cpu", QUICK)
-    assert broken.failures[0].startswith("cuda, graphs, tiny-test: there is no precision 'int3'")
+    monkeypatch.setattr(gpu_check, "find_spec", lambda name: name)
+    found = Stages()
+    report = run(("base", "tiny", "small"), 1e6, tmp_path, found)
+    assert [name for name, _ in found.asked if "tensorrt" in name] == ["tensorrt, base"]
+    assert report.skipped == ["TensorRT: it has no libnvinfer"]
 
 
-@pytest.mark.usefixtures("small")
-def test_time_that_is_up_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch_tensorrt", None)
-    report = run(("tiny-test",), 0.0, tmp_path, "cpu", QUICK)
-    assert report.skipped[0] == "torch on CUDA, tiny-test: the time was up"
+@pytest.mark.usefixtures("no_tensorrt")
+def test_time_that_is_up_is_named(tmp_path: Path) -> None:
+    report = run(("tiny",), 0.0, tmp_path, Stages())
+    assert report.skipped[1:] == [
+        "matmul: the time was up",
+        "cuda, tiny: the time was up",
+        "compiled, tiny: the time was up",
+    ]
     assert not report.passed
 
 
-def test_measuring() -> None:
-    taken: list[int] = []
-    assert len(repeat(lambda: taken.append(1), 0.0, 4)) == 4
-    assert len(taken) == 6  # two do not count
-    assert matmul_tflops(32, "cpu") > 0
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def test_how_a_process_ended() -> None:
+    assert ran(python("print('fine')"), 60) is None
+    failed = ran(python("print('so far'); 1 / 0"), 60)
+    assert failed is not None
+    assert failed.startswith("it ended with status 1\nso far\nTraceback")
+    assert failed.strip().endswith("ZeroDivisionError: division by zero")
+    crashed = ran(python("import os; os.abort()"), 60)
+    assert crashed is not None
+    assert crashed.startswith("it was ended by SIGABRT")
+
+
+def test_a_process_that_hangs_is_ended_with_its_children() -> None:
+    """The fixture that every test has finds a child that is left."""
+    child = "import subprocess; subprocess.run(['sleep', '60'])"
+    began = time.monotonic()
+    assert (ran(python(child), 1.0) or "").startswith("it was stopped after 1 s")
+    assert time.monotonic() - began < 30
+
+
+@no_gpu
+def test_a_real_stage_breaks_in_words(tmp_path: Path) -> None:
+    said = launch(Stage("cuda", "nano", 0, 60), tmp_path / "found.json", 800.0, 100)
+    assert said is not None
+    assert said.startswith("it ended with status 1")
+    assert "NVIDIA" in said.strip().splitlines()[-1] or "CUDA" in said.strip().splitlines()[-1]
 
 
 def test_presets_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,8 +154,12 @@ def test_presets_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
 
 BARE = """
 import sys
-for name in ("openvino", "webrtcvad", "aiortc", "av", "fastapi", "rich"):
+for name in (
+    "openvino", "webrtcvad", "aiortc", "aioice", "av", "fastapi", "httpx", "joblib", "lz4",
+    "matplotlib", "mtcnn", "prometheus_client", "psutil", "rich", "standardwebhooks", "uvicorn",
+):
     sys.modules[name] = None
+import engines.gpu_stage
 from engines.gpu_check import main
 status = main(["--out", sys.argv[1]])
 assert not {m for m in sys.modules if m.split(".")[0] == "monitor"}
@@ -125,7 +178,8 @@ def test_a_machine_without_a_gpu_or_the_service_s_libraries(tmp_path: Path) -> N
         check=False,
     )
     assert done.returncode == NO_DEVICE, done.stderr
-    assert "finds no CUDA device" in done.stderr
+    assert "finds no CUDA device. Nothing was checked and no report was written" in done.stderr
+    assert "skipped: matmul, cuda, base, tensorrt, base" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

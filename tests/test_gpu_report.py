@@ -51,6 +51,28 @@ def test_a_difference_fails_the_check(error: float) -> None:
     assert not report.passed
 
 
+def test_without_the_rate_of_the_gpu_nothing_is_said_of_a_fraction(tmp_path: Path) -> None:
+    row = timing_of(PARITY, 64, [0.01] * 9, 0.01, 100e9, None)
+    assert row.floor_fraction is row.device_floor_fraction is None
+    report = dataclasses.replace(report_of(row), matmul_tflops=None)
+    assert list(report.goals().values()) == [None, True]
+    write_report(tmp_path, report)
+    text = (tmp_path / "gpu.md").read_text()
+    assert "random data: not measured." in text
+    assert "| 9 | - | - |" in text
+
+
+def test_findings_of_another_process_are_added() -> None:
+    other = report_of(timing())
+    other.memory.append(Memory("cuda", "graphs", "base", 3.25))
+    other.build_s["base"], other.versions["tensorrt"] = 71.4, "11.0"
+    other.failures.append("broke")
+    other.details.append("where")
+    report = GpuReport("unknown", {"python": "3.12"}, None)
+    report.absorb(json.loads(json.dumps(other.as_dict())))
+    assert report == dataclasses.replace(other, versions={"python": "3.12"} | other.versions)
+
+
 def test_what_breaks_fails_the_check_and_what_is_left_out_does_not() -> None:
     report = report_of()
     report.skipped.append("TensorRT: not installed")
@@ -75,6 +97,8 @@ def test_both_files(tmp_path: Path) -> None:
     report.memory.append(Memory("cuda", "graphs", "base", 3.25))
     report.build_s["base"] = 71.4
     report.skipped.append("TensorRT: it is not installed")
+    report.details.append("Traceback: there")
+    report.stage_s["matmul"] = 12.3
     folder = tmp_path / "reports"
     write_report(folder, report)
     written = json.loads((folder / "gpu.json").read_text())
@@ -83,6 +107,7 @@ def test_both_files(tmp_path: Path) -> None:
     assert {"engine", "preset", "precision", "batch", "ms_per_window"} <= written["timings"][
         0
     ].keys()
+    assert sorted(p.name for p in folder.iterdir()) == ["gpu.json", "gpu.md"]
     text = (folder / "gpu.md").read_text()
     for words in (
         "# GPU check: NVIDIA Test",
@@ -96,6 +121,8 @@ def test_both_files(tmp_path: Path) -> None:
         "- TensorRT built base in 71 s",
         "## Did not run\n\nNothing.",
         "- TensorRT: it is not installed",
+        "```\nTraceback: there\n```",
+        "| matmul | 12 |",
     ):
         assert words in text, words
     assert "Nothing was measured" in _markdown_of_nothing(tmp_path)

@@ -35,6 +35,7 @@ TORCH_ENGINES = (
     "onnx_export",
     "gpu_check",
     "gpu_measure",
+    "gpu_stage",
     "floor",
 )
 OPENVINO_ENGINES = (
