@@ -83,8 +83,7 @@ def markdown(measured: Measured, command: str) -> str:
 
 
 def write_report(measured: Measured, folder: Path, command: str) -> None:
-    """`cpu.md` and `cpu.json` in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """`cpu.md` and `cpu.json` in `folder`, which exists."""
     (folder / "cpu.md").write_text(markdown(measured, command))
     report = {"command": command, **as_dict(measured)}
     (folder / "cpu.json").write_text(json.dumps(report, indent=1) + "\n")

@@ -24,6 +24,7 @@ from vfd.model_config import PRESETS
 FAILED: Final = 1
 BAD_INPUT: Final = 2
 INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells have it
+SHIPPED: Final = "default: the weights that ship"
 PRECISIONS: Final = ("auto", "f32", "bf16", "fp16")
 
 
@@ -56,8 +57,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_info(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("checkpoint", type=Path, nargs="?", help="default: the shipped weights")
-    parser.add_argument("--preset", choices=sorted(PRESETS), help="in place of a checkpoint")
+    of = parser.add_mutually_exclusive_group()
+    of.add_argument("checkpoint", type=Path, nargs="?", help=SHIPPED)
+    of.add_argument("--preset", choices=sorted(PRESETS), help="in place of a checkpoint")
     parser.set_defaults(run=_info)
 
 
@@ -72,7 +74,7 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoint", type=Path, nargs="?", help=SHIPPED)
     parser.add_argument("--engine", choices=ENGINES, default="auto")
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")
     parser.add_argument("--folder", type=Path, help="what vfd-engine build wrote")
@@ -81,7 +83,7 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    checkpoint = load_checkpoint(options.checkpoint)
+    checkpoint = load_checkpoint(options.checkpoint or shipped_checkpoint_path())
     samples = load_samples(options.validation or packaged_samples())
     name = options.engine
     if options.folder is not None and name == "auto":
@@ -142,6 +144,8 @@ def _bench(options: argparse.Namespace) -> int:
         seconds=options.seconds,
         startup=not options.no_startup,
     )
+    if options.report is not None:  # minutes are lost where it cannot be written
+        options.report.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         measured = benching.bench(order, Path(folder))
     _print(options, bench_report.as_dict(measured), bench_report.markdown(measured, _command()))
@@ -151,10 +155,9 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, not {text!r}")
+    return int(text)
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from engines.engine import EngineError
 from engines.hardware import nvidia_driver_visible
 from engines.load import IN_ORDER
 from engines.openvino_engine import capabilities, chosen_precision
-from vfd.checkpoint import Checkpoint
+from vfd.checkpoint import UNCALIBRATED, Calibration, Checkpoint
 from vfd.cost import flops, parameters
 from vfd.model_config import ModelConfig
 
@@ -36,7 +36,7 @@ def describe(config: ModelConfig, checkpoint: Checkpoint | None) -> dict[str, An
         info = checkpoint.info
         described |= {
             "sha256": checkpoint.sha256,
-            "calibration": dataclasses.asdict(info.calibration),
+            "calibration": _calibration(info.calibration),
             "trained_on": info.trained_on,
             "command": info.command,
             "commit": info.commit,
@@ -71,16 +71,31 @@ def as_text(described: Mapping[str, Any]) -> str:
         f"front end         {described['front_end']}",
     ]
     if "sha256" in described:
-        calibration = described["calibration"]
         lines += [
             f"weights           {described['sha256']}",
             f"trained on        {described['trained_on']}",
-            f"threshold         {calibration['threshold']:.3f}",
-            f"real, fake mean   {calibration['real_mean']:.3f}, {calibration['fake_mean']:.3f}",
+            *_calibration_lines(described["calibration"]),
         ]
     lines += [f"{'engine ' + name:<17} {state}" for name, state in described["engines"].items()]
     lines.append(f"TensorRT          {described['tensorrt']}")
     return "\n".join(lines)
+
+
+def _calibration(calibration: Calibration) -> dict[str, float] | None:
+    """None where a file says nothing about its scores."""
+    return None if calibration == UNCALIBRATED else dataclasses.asdict(calibration)
+
+
+def _calibration_lines(calibration: Mapping[str, float] | None) -> list[str]:
+    if calibration is None:
+        return [
+            "calibration       none: verdicts stay unknown until decision.suspect_below and "
+            "decision.match_above are set"
+        ]
+    return [
+        f"threshold         {calibration['threshold']:.3f}",
+        f"real, fake mean   {calibration['real_mean']:.3f}, {calibration['fake_mean']:.3f}",
+    ]
 
 
 def _tensorrt(_config: ModelConfig) -> str:

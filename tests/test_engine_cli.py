@@ -1,17 +1,19 @@
-"""`vfd-engine` as it is called: answers, JSON, exit codes, one line for what is wrong."""
+"""`vfd-engine` as it is called: answers, JSON, exit codes."""
 
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from checkpoints import TINY, random_tensors, write_checkpoint
+from test_released import SMALL, published, towers
 
 from engines import info
 from engines.cli import main
+from vfd.released import import_released
 
 
 @pytest.fixture
@@ -87,62 +89,41 @@ def test_a_failed_proof_is_exit_code_1(
     assert "FAILED: a cosine difference of" in capsys.readouterr().out
 
 
-def test_import_released_refuses_a_file_of_something_else(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_command_without_a_checkpoint_is_about_the_shipped_weights(
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    theirs = tmp_path / "theirs.pt"
-    torch.save({"face_model_state_dict": {}, "voice_model_state_dict": {}}, theirs)
-    out = tmp_path / "ours.safetensors"
-    assert main(["import-released", str(theirs), "--out", str(out)]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("vfd-engine: ")
-    assert "Traceback" not in error
-    assert not out.exists()
+    assert main(["info"]) == 0
+    assert "preset            nano" in capsys.readouterr().out
+    assert main(["verify", "--engine", "openvino"]) == 0
+    assert "openvino, nano, f32: 8 voices and 8 faces" in capsys.readouterr().out
 
 
-def broken(kind: str, tmp_path: Path) -> Path:
-    path = write_checkpoint(tmp_path / f"{kind}.safetensors")
-    content = path.read_bytes()
-    match kind:
-        case "truncated":
-            path.write_bytes(content[: len(content) // 2])
-        case "mislabelled":
-            path.write_bytes(content.replace(b"stft512", b"stft999"))
-        case "wrong-preset":
-            path.write_bytes(content.replace(b'\\"width\\": 24', b'\\"width\\": 27'))
-        case "nan":
-            values = np.frombuffer(content[-4:], np.float16)
-            path.write_bytes(content[:-4] + np.full_like(values, np.nan).tobytes())
-        case "missing":
-            path.unlink()
-        case "text":
-            path.write_text("weights")
-        case "folder":
-            path.unlink()
-            path.mkdir()
-    return path
-
-
-@pytest.mark.parametrize(
-    "kind", ["truncated", "mislabelled", "wrong-preset", "nan", "missing", "text", "folder"]
-)
-@pytest.mark.parametrize("command", ["info", "verify", "build"])
-def test_bad_checkpoints_are_one_line_and_exit_code_2(
-    kind: str, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("files", ["one", "two"])
+def test_import_released_writes_a_checkpoint_that_runs(
+    tmp_path: Path, files: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = broken(kind, tmp_path)
-    extra = ["--out", str(tmp_path / "engine")] if command == "build" else []
-    assert main([command, str(path), *extra]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"vfd-engine: {path}: ")
-    assert error.count("\n") == 1
-
-
-def test_a_folder_that_is_no_engine_is_exit_code_2(
-    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["verify", str(weights), "--folder", str(tmp_path)]) == 2
-    assert "run vfd-engine build" in capsys.readouterr().err
+    monkeypatch.setattr("vfd.released.import_released", partial(import_released, config=SMALL))
+    content = published(towers())
+    sources = [tmp_path / "both.pth"]
+    if files == "one":
+        torch.save(content, sources[0])
+        arguments = [str(sources[0])]
+    else:
+        arguments = []
+        for tower in ("face", "voice"):
+            torch.save(content[f"{tower}_model_state_dict"], tmp_path / f"{tower}.pth")
+            arguments += [f"--{tower}", str(tmp_path / f"{tower}.pth")]
+    out = tmp_path / "released.safetensors"
+    assert main(["import-released", *arguments, "--out", str(out)]) == 0
+    told = capsys.readouterr().out
+    for note in (f"wrote {out}", "verdicts stay unknown", "no licence", "alignment is not theirs"):
+        assert note in told
+    assert main(["info", str(out)]) == 0
+    assert "calibration       none: verdicts stay unknown" in capsys.readouterr().out
+    assert main(["info", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["calibration"] is None
+    arguments = ["verify", str(out), "--engine", "openvino", "--precision", "f32"]
+    assert main(arguments) == 0
 
 
 def test_the_module_runs_as_a_command(weights: Path) -> None:

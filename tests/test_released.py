@@ -10,12 +10,12 @@ import pytest
 import torch
 from released_oracle import OracleTower, face_input
 
-from vfd.checkpoint import CheckpointError, CheckpointInfo, load_checkpoint
+from vfd.checkpoint import UNCALIBRATED, CheckpointError, CheckpointInfo, load_checkpoint
 from vfd.decision import limits_from_calibration
 from vfd.mel import mel128
 from vfd.model import VfdModel
 from vfd.model_config import PRESETS, ModelConfig
-from vfd.released import UNCALIBRATED, convert, import_released
+from vfd.released import convert, import_released
 
 SMALL = dataclasses.replace(
     PRESETS["released"], preset="small-released", width=128, heads=2, blocks=2, embedding=24
@@ -173,7 +173,7 @@ def test_torn_files_are_named(tmp_path: Path, zipped: bool) -> None:
     path = tmp_path / "torn.pth"
     torch.save(published(towers()), path, _use_new_zipfile_serialization=zipped)
     whole = path.read_bytes()
-    for size in (0, 1, 20, 1_000, len(whole) // 2, len(whole) - 10):
+    for size in (0, 1, 20, 1_000, 5_000, len(whole) // 2, len(whole) - 10):
         path.write_bytes(whole[:size])
         with pytest.raises(CheckpointError, match=r"torn\.pth: is no complete file of torch.save"):
             imported(tmp_path / "out.safetensors", checkpoint=path)

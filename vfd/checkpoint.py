@@ -54,6 +54,20 @@ class Calibration:
     fake_std_within: float
 
 
+UNCALIBRATED: Final = Calibration(
+    threshold=1.0,
+    real_mean=-1.0,
+    real_std_between=0.0,
+    real_std_within=0.0,
+    fake_mean=-1.0,
+    fake_std_between=0.0,
+    fake_std_within=0.0,
+)
+"""Where nothing is known of the scores nothing follows from them: the limits that a decision
+derives from these numbers lie at -1 and 1, and every verdict stays unknown. Whoever wants to follow
+the published code, which decides at a cosine of 0, sets both limits in the configuration."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckpointInfo:
     """What a checkpoint says about itself. `trained_on` such as "synthetic people v1"; `command`

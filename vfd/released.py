@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from vfd.checkpoint import (
     FORMAT_VERSION,
-    Calibration,
+    UNCALIBRATED,
     CheckpointError,
     CheckpointInfo,
     save_checkpoint,
@@ -26,19 +26,6 @@ from vfd.checkpoint import (
 from vfd.model_config import PRESETS, ModelConfig, tensor_shapes
 
 DATA_PARALLEL_PREFIX: Final = "module."
-
-UNCALIBRATED: Final = Calibration(
-    threshold=1.0,
-    real_mean=-1.0,
-    real_std_between=0.0,
-    real_std_within=0.0,
-    fake_mean=-1.0,
-    fake_std_between=0.0,
-    fake_std_within=0.0,
-)
-"""Where nothing is known of the scores nothing follows from them: the limits that a decision
-derives from these numbers lie at -1 and 1, and every verdict stays unknown. Whoever wants to follow
-the published code, which decides at a cosine of 0, sets both limits in the configuration."""
 
 _TOWER_KEYS: Final = {
     "class_embedding": "class_vector",
@@ -177,11 +164,14 @@ def _tower_state(path: Path, content: object, tower: str) -> Mapping[Any, Any]:
 def _load(path: Path) -> object:
     """What torch.save wrote, of tensors and plain values only."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        file = path.open("rb")
     except FileNotFoundError:
         raise CheckpointError(f"{path}: there is no such file") from None
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error})") from error
+    try:
+        with file:
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if wanted := re.search(r"GLOBAL ([\w.]+)", str(error)):
             raise CheckpointError(
