@@ -1,6 +1,7 @@
 """Engines are built into a folder that serves, or nothing is written."""
 
 import json
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -97,6 +98,30 @@ def test_int8_that_loses_accuracy_is_not_written(
     parity = build(checkpoint, tmp_path / "engine", order)
     assert not parity.passed
     assert "upper end of its 95 % interval" in parity.problems[0]
+    assert not (tmp_path / "engine").exists()
+
+
+def test_int8_that_loses_nothing_is_written(
+    tmp_path: Path, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stands in for a perfect quantisation: the towers as they are."""
+    towers = tower_graphs(TINY, checkpoint.tensors)
+    monkeypatch.setattr(building, "quantised_graphs", lambda *_: towers)
+    order = Order(int8=True, validation=write_samples(tmp_path / "people.npz", 48))
+    parity = build(checkpoint, tmp_path / "engine", order)
+    assert parity.passed
+    assert parity.auc_loss is not None
+    assert parity.auc_loss.high <= 0.003
+    with closing(load_engine("auto", checkpoint, folder=tmp_path / "engine")) as engine:
+        assert (engine.name, engine.precision) == ("openvino", "int8")
+
+
+def test_nothing_is_written_without_a_reference_to_compare_with(
+    tmp_path: Path, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "engines.torch_engine", None)
+    with pytest.raises(EngineError, match="torch cannot be imported"):
+        build(checkpoint, tmp_path / "engine", Order(precision="f32"))
     assert not (tmp_path / "engine").exists()
 
 
