@@ -62,7 +62,7 @@ class ScoringConfig:
     face_max_age_s: Annotated[float, Range(0.5, 60.0)] = 6.0
     faces_per_window: Annotated[int, Range(1, 8)] = 1
     min_coverage: Share = 0.8
-    min_speech: Share = 0.3
+    min_speech: Share = 0.4
 
 
 @dataclass(frozen=True, slots=True)

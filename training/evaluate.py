@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,7 +176,7 @@ def _provenance(checkpoint: Path, info: CheckpointInfo, sha256: str) -> dict[str
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, no GPU used",
     }
 
 

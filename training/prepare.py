@@ -106,7 +106,7 @@ def prepare(out: Path, amounts: Amounts, seed: int, workers: int = 2) -> None:
     seconds = round(time.monotonic() - started, 1)
     found = [_found(out, shard) for shard in shards]
     index = plan | {
-        "seconds": seconds,
+        "seconds_of_last_run": seconds,
         "pictures_found": sum(f.pictures for f in found),
         "pictures_refused": dict(sum((Counter(f.refused) for f in found), Counter[str]())),
         "missing": [seed for f in found for seed in f.missing],
