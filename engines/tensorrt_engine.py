@@ -34,7 +34,10 @@ class TensorRtEngine(GraphEngine):
         placed = Device(device, graphs)
         torch_tensorrt = import_torch_tensorrt()
         expected = manifest_here(checkpoint, found.precision, found.batches, {}, device)
-        rebuild = f"vfd-engine build --engine tensorrt --precision {found.precision}"
+        rebuild = (
+            "vfd-engine build CHECKPOINT --out NEW_FOLDER --engine tensorrt "
+            f"--precision {found.precision}"
+        )
         check_manifest(folder, found, expected, rebuild)
         towers = (
             _tower_at(torch_tensorrt, folder, "voice"),

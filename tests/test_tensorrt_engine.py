@@ -115,6 +115,18 @@ def test_an_engine_that_does_not_fit(checkpoint: Checkpoint, tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("library")
+def test_an_engine_of_another_release_is_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    folder = tmp_path / "engine"
+    manifest = build(checkpoint, folder, max_batch=2, device="cpu")
+    for library in ("tensorrt", "torch_tensorrt", "torch", "driver"):
+        versions = {**manifest.versions, library: "10.15.1"}
+        write_manifest(folder, dataclasses.replace(manifest, versions=versions))
+        found = rf"version of {library} is '10.15.1', this machine .* need .*: vfd-engine build"
+        with pytest.raises(EngineError, match=found):
+            TensorRtEngine(checkpoint, folder, device="cpu")
+
+
+@pytest.mark.usefixtures("library")
 def test_an_engine_that_is_not_whole(
     checkpoint: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
