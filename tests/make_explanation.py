@@ -1,0 +1,67 @@
+"""Draws monitor/reports/explain.png: a synthetic caller whose face is swapped halfway, explained.
+
+python tests/make_explanation.py
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from media_files import OPUS, encode
+from PIL import Image
+
+from monitor.cli import main
+from training.face_drawing import FaceDrawer
+from training.people import TEST_SEED, FaceTraits, draw_person
+from training.scenes import draw_scene, pose_track
+from training.voice_synthesis import record, speak
+from vfd.types import Rgb
+
+PICTURE = Path(__file__).parents[1] / "monitor" / "reports" / "explain.png"
+CALLER, IMPOSTOR = TEST_SEED + 1, TEST_SEED + 2
+SECONDS, SWAP_AT_S, FPS = 16, 8, 10
+WIDTH_PX = 1000
+
+
+def filmed(face: FaceTraits, seconds: int, seed: int) -> list[Rgb]:
+    """`seconds` of talking in one scene."""
+    rng = np.random.default_rng(seed)
+    drawer = FaceDrawer(face, draw_scene(rng))
+    mouth = np.clip(rng.normal(0.3, 0.3, seconds * FPS), 0, 1)
+    return [drawer.draw(pose) for pose in pose_track(rng, mouth, FPS)]
+
+
+def make_clip(path: Path) -> Path:
+    """The caller's voice all along; from SWAP_AT_S on somebody else's face."""
+    caller, impostor = draw_person(CALLER), draw_person(IMPOSTOR)
+    frames = filmed(caller.face, SWAP_AT_S, 1)
+    frames += filmed(impostor.face, SECONDS - SWAP_AT_S, 2)
+    rng = np.random.default_rng(3)
+    sound = record(speak(caller.voice, SECONDS, rng).audio, rng)
+    return encode(
+        path,
+        picture=lambda time_s: frames[round(time_s * FPS)],
+        picture_s=SECONDS,
+        sound=sound[: SECONDS * 16_000],
+        form=OPUS,
+    )
+
+
+def shrink(path: Path) -> None:
+    """To 256 colours and WIDTH_PX: a sixth of the bytes."""
+    with Image.open(path) as full:
+        height = full.height * WIDTH_PX // full.width
+        small = full.convert("RGB").resize((WIDTH_PX, height), Image.Resampling.LANCZOS)
+    # Median cut, the usual method, would spend the palette on the greys of the spectrograms.
+    small = small.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    small.save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        clip = make_clip(Path(folder) / "synthetic-swap.mkv")
+        code = main(["watch", str(clip), "--explain", str(PICTURE)])
+    if code == 0:
+        shrink(PICTURE)
+    sys.exit(code)
