@@ -12,6 +12,8 @@ from typing import Any, Final
 from engines.bench import Measured, Row
 from engines.info import tensorrt_status
 from engines.openvino_engine import capabilities
+from vfd.cost import flops
+from vfd.model_config import PRESETS
 
 LIBRARIES: Final = ("numpy", "scipy", "openvino", "torch", "onnxruntime", "vfd-monitor")
 BF16_GOALS: Final = {"tiny": 0.72, "small": 0.80, "base": 0.85}
@@ -114,12 +116,22 @@ def _goals(measured: Measured) -> Iterator[str]:
             )
     for row in measured.rows:
         if (row.engine, row.preset) == ("openvino", CAPACITY_PRESET):
-            yield (
-                f"one core with `{row.preset}` in {row.precision} carries "
-                f"{int(row.windows_per_s)} participants, goal {CAPACITY_GOAL}"
-            )
+            carried = f"one core with `{row.preset}` in {row.precision} carries"
+            yield f"{carried} {int(row.windows_per_s)} participants, goal {CAPACITY_GOAL}"
+            yield from _capacity_out_of_reach(row, measured)
     for name, ms in measured.spectrogram_ms.items():
         yield f"spectrogram `{name}`: {ms} ms a window, goal at most {SPECTROGRAM_GOAL_MS}"
+
+
+def _capacity_out_of_reach(row: Row, measured: Measured) -> Iterator[str]:
+    """Where not even the floor would do, no engine can."""
+    needed = CAPACITY_GOAL * flops(PRESETS[CAPACITY_PRESET]).total / 1e9
+    floor = max(measured.floors.get(row.precision, {}).values(), default=needed)
+    if floor < needed:
+        yield (
+            f"{CAPACITY_GOAL} participants need {needed:.0f} GFLOP/s of one core, more than the "
+            f"floor of this processor in {row.precision}: that goal needs one with bf16"
+        )
 
 
 def _ratios(rows: list[Row]) -> Iterator[str]:

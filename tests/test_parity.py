@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.unseen import unseen_person
 
 from engines.build import Order, build
 from engines.cuda_engine import CudaEngine
@@ -17,6 +16,7 @@ from engines.floor import floor_precisions
 from engines.load import load_engine
 from engines.samples import FULL_SCALE, Samples
 from engines.verify import AUC_LIMIT, COSINE_LIMITS, MIN_PEOPLE, Parity, verify
+from tests.unseen import unseen_person
 from vfd.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint_path
 
 PEOPLE = MIN_PEOPLE + 4
