@@ -68,6 +68,7 @@ def markdown(measured: Measured, command: str) -> str:
         f"Written by `{command}` on {about['processor']}, {about['cores']} cores, load "
         f"{about['load_at_end']} at the end. It computes {', '.join(about['capabilities'])}.",
         libraries + ".",
+        _busy(about),
         "A window is one voice and one face. One thread, process CPU time, best of the rounds; "
         "random weights unless a checkpoint is named, which changes no time.",
         table(measured.rows),
@@ -82,6 +83,16 @@ def markdown(measured: Measured, command: str) -> str:
         "\n".join(f"- {line}" for line in [*measured.skipped, f"TensorRT: {tensorrt_status()}"]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _busy(about: dict[str, Any]) -> str:
+    """CPU time hides most of what other work takes, the clock hides nothing."""
+    if about["load_at_end"] <= about["cores"]:
+        return ""
+    return (
+        "**Other work ran beside it.** Fractions and ratios may be off by a tenth, start-up times "
+        "(by the clock) are far too long: repeat it on a quiet machine."
+    )
 
 
 def write_report(measured: Measured, folder: Path, command: str) -> None:
