@@ -1,9 +1,9 @@
 """Keeps glibc's heap from creeping upwards under media.
 
 By default the allocator learns, from the first large buffer that is freed, to take buffers of that
-size from its heap from then on, and opens up to eight heaps a core. Pictures, windows and packets of
-very different lifetimes then hold one another's pages: 390 MB and growing for four participants,
-instead of 355 MB and flat.
+size from its heap from then on, and opens up to eight heaps a core. Pictures, windows and packets
+of very different lifetimes then hold one another's pages: 390 MB and growing for four
+participants, instead of 355 MB and flat.
 """
 
 import ctypes
