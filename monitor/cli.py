@@ -10,6 +10,7 @@ from engines.engine import EngineError
 from monitor import demo, watch
 from monitor.config import Config, ConfigError
 from monitor.config_file import load_config, to_toml
+from monitor.heap import bound_heap
 from monitor.logs import set_up_logging
 from monitor.server import ListenError
 from monitor.service import Service
@@ -60,6 +61,7 @@ def _check_config(parsed: argparse.Namespace) -> int:
 def _serve(parsed: argparse.Namespace) -> int:
     config = load_config(parsed.config, os.environ)
     set_up_logging()
+    bound_heap()
     return asyncio.run(_serve_until_signal(config))
 
 

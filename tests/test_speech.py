@@ -69,17 +69,23 @@ def test_a_long_pause_is_filled_with_the_speech_around_it() -> None:
 def test_a_short_pause_and_silence_stay() -> None:
     audio = buzz(WINDOW_SAMPLES)
     frames = np.ones(100, np.bool_)
-    frames[50:56] = False
+    frames[50:52] = False
     assert (fill_pauses(audio, frames) == audio).all()
     silence = np.zeros(WINDOW_SAMPLES, np.float32)
     assert fill_pauses(silence, speech_frames(silence)) is silence
 
 
 def test_what_is_longer_than_a_short_pause_goes() -> None:
-    """Frames 3 to 26 are farther than three from any speech."""
-    audio = np.repeat(np.arange(100, dtype=np.float32), FRAME_SAMPLES)
+    audio = np.repeat(np.arange(100, 200, dtype=np.float32), FRAME_SAMPLES)
     frames = np.ones(100, np.bool_)
-    frames[0:30] = False
+    frames[:30] = False
     filled = fill_pauses(audio, frames)
-    assert filled[0] == 27
-    assert filled[73 * FRAME_SAMPLES] == 27
+    assert filled[0] == 129, "one frame before speech stays"
+    assert filled[71 * FRAME_SAMPLES] == 129, "then it is repeated"
+
+
+def test_noise_of_the_room_is_a_pause_even_where_it_is_taken_for_speech() -> None:
+    audio = buzz(WINDOW_SAMPLES)
+    audio[: WINDOW_SAMPLES // 2] *= 0.01
+    filled = fill_pauses(audio, np.ones(100, np.bool_))
+    assert (np.abs(filled).reshape(100, -1).max(axis=1) > 0.1).sum() >= 97
