@@ -21,6 +21,7 @@ from monitor.config import Config
 from monitor.cpu import StageCpu
 from monitor.events import EventBus, joined_event, left_event
 from monitor.face_worker import FaceWorker
+from monitor.heap import trim_heap_forever
 from monitor.http import Parts, create_app
 from monitor.metrics import LoopLag, Metrics
 from monitor.publications import Publications
@@ -113,6 +114,7 @@ class Service:
         self._own(scoring.run(), "scoring")
         self._own(cpu.run(), "cpu sampling")
         self._own(LoopLag(metrics).run(), "loop lag")
+        self._own(trim_heap_forever(executor), "heap")
 
         async def on_left(session: Session) -> None:
             await alerter.left(session)
