@@ -1,0 +1,295 @@
+"""The media of one peer: sorts its packets, drops what nobody wants before it is decrypted, and
+reports to the sender as a receiver does that takes everything."""
+
+import logging
+import random
+import secrets
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple, Protocol
+
+from aiortc.rtp import RtcpReceiverInfo
+
+from monitor.keyframe_assembly import VideoCodec
+from monitor.rtcp import (
+    SenderReport,
+    full_intra_request,
+    maximum_bitrate,
+    negative_acknowledgement,
+    picture_loss,
+    receiver_report,
+    sender_reports,
+)
+from monitor.rtp import HEADER, HEADER_BYTES, Reception, RtpPacket, payload_of
+from monitor.video_path import Feedback, VideoPath
+
+Kind = Literal["audio", "video", "rtx"]
+
+POLL_EVERY_S: Final = 0.02
+REPORT_S: Final = 1.0  # on average, spread by half, as RFC 3550 section 6.2 wants
+MAX_SOURCES: Final = 8  # audio, three layers of video, their retransmissions
+SILENT_S: Final = 0.5  # after which another source of the same kind takes over
+DLSR_UNIT: Final = 65_536
+DLSR_MAX: Final = 0xFFFFFFFF
+
+logger = logging.getLogger(__name__)
+
+
+class SrtpError(Exception):
+    """A packet that is not from the peer, or came before."""
+
+
+class Srtp(Protocol):
+    """The peer's encryption (RFC 3711) and the way to it. The first two raise SrtpError."""
+
+    def unprotect(self, data: bytes) -> bytes: ...
+
+    def unprotect_rtcp(self, data: bytes) -> bytes: ...
+
+    def send_rtcp(self, data: bytes) -> None: ...
+
+
+class AudioSink(Protocol):
+    """Takes the voice; see AudioPath."""
+
+    def packet(
+        self, rtp_timestamp: int, sequence: int, payload_type: int, payload: bytes, arrival_s: float
+    ) -> None: ...
+
+    def reset(self) -> None: ...
+
+
+class PayloadFormat(NamedTuple):
+    """What a payload type was negotiated to mean; `name` as in SDP."""
+
+    payload_type: int
+    kind: Kind
+    name: str
+    clock_rate_hz: int
+    channels: int
+
+
+@dataclass(slots=True)
+class _Source:
+    kind: Kind
+    reception: Reception
+    heard_s: float
+    report: SenderReport | None = None
+    report_s: float = 0.0
+
+
+class RtpSession:
+    """A MediaSink. `on_sender_report(kind, report, arrival_s)` hears of the sources that are in
+    use. `fir`: requests for keyframes are made by FIR, the only way the sender knows."""
+
+    def __init__(
+        self,
+        srtp: Srtp,
+        audio: AudioSink,
+        video: VideoPath,
+        max_bitrate_bps: int,
+        on_sender_report: Callable[[Kind, SenderReport, float], None],
+        fir: bool = False,
+    ) -> None:
+        self._srtp = srtp
+        self._audio = audio
+        self._video = video
+        self._max_bitrate_bps = max_bitrate_bps
+        self._on_sender_report = on_sender_report
+        self._fir = fir
+        self._ssrc = secrets.randbits(32)
+        self._formats: dict[int, PayloadFormat] = {}
+        self._sources: dict[int, _Source] = {}
+        self._current: dict[Kind, int] = {}
+        self._report_s = 0.0
+        self.due_s = 0.0
+        self.packets = 0
+        """RTP and RTCP, decrypted or not."""
+        self.decrypted = 0
+
+    def accept(self, formats: Iterable[PayloadFormat]) -> None:
+        """Takes packets of these payload types from now on."""
+        self._formats.update((form.payload_type, form) for form in formats)
+
+    def authentic(self, data: bytes) -> bool:
+        """Whether the peer's key made `data`."""
+        if len(data) < HEADER_BYTES or 191 < data[1] < 224:
+            return False
+        return self._decrypt(data) is not None
+
+    def datagram(self, data: bytes, arrival_s: float) -> None:
+        """One packet off the wire."""
+        if len(data) < HEADER_BYTES:
+            return
+        if 191 < data[1] < 224:  # RFC 5761 section 4
+            self._rtcp(data, arrival_s)
+            return
+        _, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
+        self.packets += 1
+        source = self._sources.get(ssrc)
+        if source is None:
+            self._first_packet(data, arrival_s)
+            return
+        source.heard_s = arrival_s
+        extended = source.reception.add(sequence, timestamp, arrival_s)
+        kind = source.kind
+        if kind == "rtx":
+            wanted = self._video.wants_repair
+        elif ssrc != self._current[kind] and not self._takes_over(ssrc, kind, arrival_s):
+            return
+        else:
+            wanted = kind == "audio" or self._video.wants(extended, timestamp, arrival_s)
+        if wanted and (packet := self._decrypt(data)) is not None:
+            self._deliver(kind, extended, second, timestamp, packet, arrival_s)
+
+    def poll(self, now_s: float) -> None:
+        """Sends what is due."""
+        self.due_s = now_s + POLL_EVERY_S
+        if (media_ssrc := self._current.get("video")) is not None:
+            self._feed_back(media_ssrc, self._video.poll(now_s))
+        if self._sources and now_s >= self._report_s:
+            self._report_s = now_s + REPORT_S * random.uniform(0.5, 1.5)
+            self._srtp.send_rtcp(self._reports(now_s))
+
+    def lost(self, kind: Kind) -> int:
+        """Packets of the current source that never came."""
+        ssrc = self._current.get(kind)
+        return 0 if ssrc is None else self._sources[ssrc].reception.lost
+
+    def _first_packet(self, data: bytes, arrival_s: float) -> None:
+        """A source is one once a packet of it was decrypted: nobody else can make us keep state."""
+        _, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
+        form = self._formats.get(second & 0x7F)
+        if form is None or (packet := self._decrypt(data)) is None:
+            return
+        if len(self._sources) >= MAX_SOURCES:
+            self._forget_oldest()
+        reception = Reception(sequence, form.clock_rate_hz)
+        self._sources[ssrc] = _Source(form.kind, reception, arrival_s)
+        if form.kind != "rtx":
+            self._switch(ssrc, form.kind)
+        extended = reception.add(sequence, timestamp, arrival_s)
+        if form.kind == "video":
+            self._video.wants(extended, timestamp, arrival_s)
+        self._deliver(form.kind, extended, second, timestamp, packet, arrival_s)
+
+    def _deliver(
+        self,
+        kind: Kind,
+        sequence: int,
+        second: int,
+        timestamp: int,
+        packet: bytes,
+        arrival_s: float,
+    ) -> None:
+        try:
+            payload = payload_of(packet)
+        except ValueError:
+            return
+        payload_type = second & 0x7F
+        if kind == "audio":
+            self._audio.packet(timestamp, sequence & 0xFFFF, payload_type, payload, arrival_s)
+            return
+        if kind == "rtx":
+            if len(payload) < 2 or (media_ssrc := self._current.get("video")) is None:
+                return
+            # The original number stands in front of the original payload (RFC 4588 section 4).
+            highest = self._sources[media_ssrc].reception.highest
+            (original,) = struct.unpack_from("!H", payload)
+            sequence = highest + ((original - highest + 0x8000) & 0xFFFF) - 0x8000
+            payload = payload[2:]
+            codec = self._video.codec
+        else:
+            form = self._formats.get(payload_type)
+            codec = _video_codec(form) if form else None
+        if codec is not None:
+            marker = second > 127
+            video_packet = RtpPacket(sequence, timestamp, payload_type, marker, payload)
+            self._video.packet(codec, video_packet, arrival_s)
+
+    def _decrypt(self, data: bytes) -> bytes | None:
+        self.decrypted += 1
+        try:
+            return self._srtp.unprotect(data)
+        except SrtpError:
+            return None
+
+    def _takes_over(self, ssrc: int, kind: Kind, arrival_s: float) -> bool:
+        current = self._sources.get(self._current[kind])
+        if current is not None and arrival_s - current.heard_s < SILENT_S:
+            return False
+        self._switch(ssrc, kind)
+        return True
+
+    def _switch(self, ssrc: int, kind: Kind) -> None:
+        known = kind in self._current
+        self._current[kind] = ssrc
+        if not known:
+            return
+        if kind == "audio":
+            self._audio.reset()
+        else:
+            self._video.restart()
+
+    def _forget_oldest(self) -> None:
+        in_use = set(self._current.values())
+        idle = [ssrc for ssrc in self._sources if ssrc not in in_use]
+        del self._sources[min(idle, key=lambda ssrc: self._sources[ssrc].heard_s)]
+
+    def _rtcp(self, data: bytes, arrival_s: float) -> None:
+        try:
+            plain = self._srtp.unprotect_rtcp(data)
+        except SrtpError:
+            return
+        self.packets += 1
+        for report in sender_reports(plain):
+            source = self._sources.get(report.ssrc)
+            if source is None:
+                continue
+            source.report, source.report_s = report, arrival_s
+            if self._current.get(source.kind) == report.ssrc:
+                self._on_sender_report(source.kind, report, arrival_s)
+
+    def _feed_back(self, media_ssrc: int, feedback: Feedback) -> None:
+        if feedback.missing:
+            self._srtp.send_rtcp(negative_acknowledgement(self._ssrc, media_ssrc, feedback.missing))
+        if not feedback.keyframe:
+            return
+        if self._fir:
+            request = full_intra_request(self._ssrc, media_ssrc, self._video.requests.sent)
+        else:
+            request = picture_loss(self._ssrc, media_ssrc)
+        self._srtp.send_rtcp(request)
+
+    def _reports(self, now_s: float) -> bytes:
+        blocks = [
+            RtcpReceiverInfo(
+                ssrc=ssrc,
+                fraction_lost=source.reception.fraction_lost(),
+                packets_lost=source.reception.lost,
+                highest_sequence=source.reception.reported_highest,
+                jitter=source.reception.jitter,
+                lsr=source.report.middle if source.report else 0,
+                dlsr=_delay(now_s - source.report_s) if source.report else 0,
+            )
+            for ssrc, source in self._sources.items()
+        ]
+        data = receiver_report(self._ssrc, blocks)
+        if video := [ssrc for ssrc, source in self._sources.items() if source.kind == "video"]:
+            data += maximum_bitrate(self._ssrc, video, self._max_bitrate_bps)
+        return data
+
+
+def _delay(elapsed_s: float) -> int:
+    """The delay since the last sender report, as a receiver report counts it."""
+    return max(0, min(DLSR_MAX, int(elapsed_s * DLSR_UNIT)))
+
+
+def _video_codec(form: PayloadFormat) -> VideoCodec | None:
+    match form.name.upper():
+        case "VP8":
+            return "VP8"
+        case "H264":
+            return "H264"
+    return None
