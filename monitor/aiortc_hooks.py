@@ -149,9 +149,7 @@ class MediaPeer(RTCPeerConnection):
         return candidates
 
 
-async def _reflexive(
-    protocol: StunProtocol, server: tuple[str, int]
-) -> list[Candidate]:
+async def _reflexive(protocol: StunProtocol, server: tuple[str, int]) -> list[Candidate]:
     try:
         async with asyncio.timeout(STUN_TIMEOUT_S):
             candidate, _ = await server_reflexive_candidate(protocol, server)

@@ -24,6 +24,7 @@ from monitor.face_worker import FaceWorker
 from monitor.http import Parts, create_app
 from monitor.metrics import LoopLag, Metrics
 from monitor.publications import Publications
+from monitor.receiving import Receiving
 from monitor.scoring import Scorer, ScoringLoop
 from monitor.server import HttpServer, listening
 from monitor.sessions import Registry, Session
@@ -108,11 +109,9 @@ class Service:
         alerter = Alerter(checkpoint, limits, self._sinks(checkpoint, bus, metrics))
         faces = FaceWorker(self._finder or face_finder(config), metrics)
         stack.push_async_callback(faces.close)
-        scorer = Scorer(engine, config.scoring.faces_per_window)
-        scoring = ScoringLoop(registry, scorer, config.scoring, self._clock, bus, metrics, alerter)
-        self._own(scoring.run(), "scoring")
-        self._own(cpu.run(), "cpu sampling")
-        self._own(LoopLag(metrics).run(), "loop lag")
+        receiving = Receiving(config, faces, executor, self._clock)
+        stack.callback(receiving.close)
+        await receiving.open()
 
         async def on_left(session: Session) -> None:
             await alerter.left(session)
@@ -120,13 +119,22 @@ class Service:
 
         publications = Publications(
             registry,
-            faces,
-            config,
-            executor,
+            receiving.receiver,
             self._clock,
             on_joined=lambda session: bus.publish(joined_event(session.key)),
             on_left=on_left,
         )
+
+        async def hear(end_s: float) -> None:
+            await receiving.hear(publications.receivers(), end_s)
+
+        scorer = Scorer(engine, config.scoring.faces_per_window)
+        scoring = ScoringLoop(
+            registry, scorer, config.scoring, self._clock, bus, metrics, alerter, hear
+        )
+        self._own(scoring.run(), "scoring")
+        self._own(cpu.run(), "cpu sampling")
+        self._own(LoopLag(metrics).run(), "loop lag")
         parts = Parts(
             config=config,
             checkpoint=checkpoint,

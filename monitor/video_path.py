@@ -25,15 +25,20 @@ class Feedback(NamedTuple):
 
 
 class VideoPath:
-    """One video source. `on_keyframe(keyframe, arrival_s)` gets what is complete."""
+    """One video source. `on_keyframe(keyframe, arrival_s)` gets what is complete; `on_restart()`
+    hears that another source, with a clock of its own, goes on."""
 
     def __init__(
-        self, requests: KeyframeRequests, on_keyframe: Callable[[Keyframe, float], None]
+        self,
+        requests: KeyframeRequests,
+        on_keyframe: Callable[[Keyframe, float], None],
+        on_restart: Callable[[], None],
     ) -> None:
         self.requests = requests
         self.last_packet_s: float | None = None
         self.keyframes = 0
         self._on_keyframe = on_keyframe
+        self._on_restart = on_restart
         self._assembler: KeyframeAssembler | None = None
         self._decrypted = 0
         self._peeked = -1
@@ -95,6 +100,7 @@ class VideoPath:
         self._newest = self._decrypted = 0
         self._peeked = -1
         self._nack_s = None
+        self._on_restart()
 
     def _missing(self, now_s: float) -> tuple[int, ...]:
         if self.requests.gate is not Gate.OPEN or self._assembler is None:
