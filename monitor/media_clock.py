@@ -68,13 +68,13 @@ class _Report(NamedTuple):
 
 
 class StreamClock:
-    """One RTP stream. Timestamps are 32 bits wide and wrap; extended ones do not, and are
-    comparable until the stream jumps."""
+    """One RTP stream, until its timestamps jump. They are 32 bits wide and wrap; extended ones do
+    not."""
 
     def __init__(self, rate_hz: int) -> None:
         self.rate_hz = rate_hz
-        self.jumps = 0
-        """How often the timestamps went on somewhere else; extended ones from before are void."""
+        self.jumped = False
+        """The stream has gone on somewhere else: only a new clock can follow it."""
         self.offset_s: float | None = None
         """Media time + this = the monitor's time; None before the first packet."""
         self._arrivals = ArrivalClock()
@@ -86,16 +86,15 @@ class StreamClock:
         """The extended timestamp of a packet that holds `duration_s` of media.
 
         None for one that is more than `JUMP_S` away from where it should be: only the second of
-        that kind in a row says that the stream jumped (as RFC 3550 A.1 has it for sequence
+        that kind in a row says that the stream has `jumped` (as RFC 3550 A.1 has it for sequence
         numbers), a single one proves nothing.
         """
         extended = self._extend(timestamp)
         delay_s = arrival_s - extended / self.rate_hz - duration_s
         if self.offset_s is not None and abs(delay_s - self.offset_s) > JUMP_S:
-            if self._suspect_s is None or abs(delay_s - self._suspect_s) > JUMP_S:
-                self._suspect_s = delay_s
-                return None
-            self._jump(extended)
+            self.jumped = self._suspect_s is not None and abs(delay_s - self._suspect_s) <= JUMP_S
+            self._suspect_s = delay_s
+            return None
         self._suspect_s = None
         self._newest = extended if self._newest is None else max(extended, self._newest)
         self.offset_s = self._arrivals.offset_s(arrival_s - delay_s, arrival_s)
@@ -128,12 +127,6 @@ class StreamClock:
             return timestamp
         return self._newest + (timestamp - self._newest + _HALF) % _WRAP - _HALF
 
-    def _jump(self, extended: int) -> None:
-        self.jumps += 1
-        self._newest = extended
-        self._arrivals = ArrivalClock()
-        self._report = None  # it speaks of timestamps from before
-
 
 class MediaClock:
     """Both streams of one participant. All times on the monitor's clock unless they say NTP."""
@@ -155,9 +148,7 @@ class MediaClock:
         self._video = StreamClock(VIDEO_RATE_HZ)
         self.skew_s = None
 
-    def sender_report(
-        self, kind: Literal["audio", "video"], ntp_s: float, timestamp: int
-    ) -> None:
+    def sender_report(self, kind: Literal["audio", "video"], ntp_s: float, timestamp: int) -> None:
         """From an RTCP sender report: both of its timestamps, NTP in seconds."""
         stream = self.audio if kind == "audio" else self._video
         stream.sender_report(ntp_s, timestamp)
@@ -166,6 +157,9 @@ class MediaClock:
         """When a picture was seen. To be called when the first packet of a picture has come: of
         all pictures, or of those that are looked at."""
         extended = self._video.arrived(timestamp, arrival_s)
+        if self._video.jumped:
+            self.reset_video()
+            extended = self._video.arrived(timestamp, arrival_s)
         if extended is None:
             return arrival_s
         by_arrival_s = self._video.time_s(extended)

@@ -9,10 +9,15 @@ from monitor.mono import MonoResampler
 from monitor.opus import OPUS_RATE_HZ, OpusDecoder, OpusError, opus_library, packet_ticks
 from vfd.types import Audio
 
-COMFORT_NOISE: Final = "cn"
-OPUS: Final = "opus"
-_FFMPEG_NAMES: Final = {OPUS: "libopus", "pcmu": "pcm_mulaw", "pcma": "pcm_alaw", "g722": "g722"}
+_COMFORT_NOISE: Final = "cn"
+_OPUS: Final = "opus"
+_FFMPEG_NAMES: Final = {_OPUS: "libopus", "pcmu": "pcm_mulaw", "pcma": "pcm_alaw", "g722": "g722"}
 _G722_RATE_HZ: Final = 16_000
+SUPPRESSED_S: Final = 0.5
+"""Opus sends at least every 400 ms while it suppresses silence."""
+COMFORT_NOISE_S: Final = 3.0
+"""How often comfort noise is renewed is left to the sender (RFC 3389 section 4); who sends nothing
+for longer may as well be gone."""
 _DTX_BYTES: Final = 2
 """An Opus packet this short says that there is nothing to say (RFC 6716 section 3.1)."""
 _NOTHING: Final = np.zeros(0, np.float32)
@@ -34,23 +39,30 @@ class AudioCodec(NamedTuple):
         return self.name.lower()
 
     @property
+    def is_comfort_noise(self) -> bool:
+        return self.key == _COMFORT_NOISE
+
+    @property
     def supported(self) -> bool:
         """G.722 counts time at 8 kHz for historical reasons (RFC 3551 section 4.5.2)."""
-        if self.key == OPUS:
+        if self.key == _OPUS:
             return self.clock_rate_hz == OPUS_RATE_HZ
-        named = self.key in _FFMPEG_NAMES or self.key == COMFORT_NOISE
+        named = self.key in _FFMPEG_NAMES or self.is_comfort_noise
         return named and self.clock_rate_hz == 8_000 and self.channels == 1
 
     def ticks(self, payload: bytes) -> int:
         """How much of the stream's time `payload` fills; 0 for comfort noise and broken packets.
         G.711 and G.722 have one byte a tick."""
-        if self.key == OPUS:
+        if self.key == _OPUS:
             return packet_ticks(payload)
-        return 0 if self.key == COMFORT_NOISE else len(payload)
+        return 0 if self.is_comfort_noise else len(payload)
 
-    def announces_silence(self, payload: bytes) -> bool:
-        """Whether the sender may stay silent after this packet without anything being lost."""
-        return self.key == COMFORT_NOISE or (self.key == OPUS and len(payload) <= _DTX_BYTES)
+    def announced_silence_s(self, payload: bytes) -> float:
+        """How long the sender may send nothing after this packet because there is nothing to say;
+        0 if it does not announce that."""
+        if self.is_comfort_noise:
+            return COMFORT_NOISE_S
+        return SUPPRESSED_S if self.key == _OPUS and len(payload) <= _DTX_BYTES else 0.0
 
 
 class SoundDecoder(Protocol):
@@ -76,7 +88,7 @@ class SoundDecoder(Protocol):
 
 def sound_decoder(codec: AudioCodec) -> SoundDecoder:
     """For a supported codec other than comfort noise."""
-    library = opus_library() if codec.key == OPUS else None
+    library = opus_library() if codec.key == _OPUS else None
     return _FfmpegSound(codec) if library is None else _OpusSound(OpusDecoder(library))
 
 
@@ -105,7 +117,9 @@ class _FfmpegSound:
     """What libopus does not decode, or all of it where libopus cannot be called."""
 
     def __init__(self, codec: AudioCodec) -> None:
-        self._decoder = av.AudioCodecContext.create(_FFMPEG_NAMES[codec.key], "r")
+        decoder = av.CodecContext.create(_FFMPEG_NAMES[codec.key], "r")
+        assert isinstance(decoder, av.AudioCodecContext)
+        self._decoder = decoder
         self._decoder.sample_rate = _G722_RATE_HZ if codec.key == "g722" else codec.clock_rate_hz
         self._decoder.layout = "mono"
         self._resampler = MonoResampler()
