@@ -72,6 +72,7 @@ class ScoringConfig:
     face_interval_s: Annotated[float, Range(0.1, 10.0)] = 0.5
     face_max_age_s: Annotated[float, Range(0.5, 60.0)] = 6.0
     faces_per_window: Annotated[int, Range(1, 8)] = 1
+    max_av_skew_s: Annotated[float, Range(0.05, 60.0)] = 1.0
     min_coverage: Share = 0.8
     min_speech: Share = 0.3
 
