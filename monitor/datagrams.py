@@ -12,7 +12,7 @@ import random
 import select
 import socket
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 POLL_S: Final = 0.01
 MAX_BATCH: Final = 512  # packets of one socket a turn: nobody keeps the others waiting
@@ -20,7 +20,7 @@ MAX_DATAGRAM_BYTES: Final = 2_048
 BUFFER_BYTES: Final = 1 << 20
 """The kernel grants what net.core.rmem_max allows: half a second of video at the least."""
 
-Address = tuple[object, ...]
+Address = tuple[Any, ...]
 """(host, port) or, for IPv6, (host, port, flow, scope)."""
 logger = logging.getLogger(__name__)
 
@@ -67,15 +67,16 @@ class Endpoint(asyncio.DatagramTransport):
         self._pump = pump
         self._protocol = protocol
         self._peer: Address | None = None
+        self._failed = False
 
-    def sendto(self, data: bytes, addr: Address | None = None) -> None:  # type: ignore[override]
+    def sendto(self, data: bytes, addr: Address) -> None:  # type: ignore[override]
         """A datagram that the kernel does not take now is lost, as on the way."""
         try:
             self.socket.sendto(data, addr)
         except OSError as error:
             logger.debug("datagram not sent", extra={"error": str(error)})
 
-    def get_extra_info(self, name: str, default: object = None) -> object:
+    def get_extra_info(self, name: str, default: object = None) -> Any:  # noqa: ANN401 - as its base
         """Knows "sockname" alone."""
         return self.socket.getsockname() if name == "sockname" else default
 
@@ -103,9 +104,12 @@ class Endpoint(asyncio.DatagramTransport):
                 continue
             try:
                 self._route(data, address, arrival_s)
-            except Exception:
-                # Whoever finds the port may send anything: no datagram ends the reading of others.
-                logger.exception("datagram failed")
+            except Exception as error:
+                # Whoever finds the port may send anything: no datagram ends the reading of others,
+                # and the log is not theirs to fill.
+                level = logging.DEBUG if self._failed else logging.ERROR
+                self._failed = True
+                logger.log(level, "datagram failed", exc_info=error)
             if self.is_closing():
                 return
 

@@ -77,9 +77,7 @@ class KeyframeMedia:
         if self.video.last_packet_s is not None:
             buffer.note_video(self.video.last_packet_s)
         buffer.note_skew(self._media_clock.skew_s)
-        if (batch := self._audio.take(end_s)) is None:
-            return
-        for piece in batch.decode():
+        for piece in self._audio.take(end_s):
             if piece.samples is None:
                 buffer.write_silence(piece.time_s, piece.duration_s)
             else:

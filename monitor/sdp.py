@@ -29,7 +29,8 @@ OPUS_MAP = re.compile(r"a=rtpmap:(\d+) opus/48000/2\r\n")
 OPUS_WISHES = "maxaveragebitrate=96000;stereo=1"
 FEEDBACK = re.compile(r"^a=rtcp-fb:\S+ (nack pli|ccm fir)\r?$", re.MULTILINE)
 HOST_CANDIDATE = re.compile(
-    r"a=candidate:(?P<foundation>\S+)(?P<head> \d \w+ \d+ )(?P<address>\S+)(?P<tail> \d+ typ host.*)"
+    r"a=candidate:(?P<foundation>\S+)(?P<head> \d \w+ \d+ )(?P<address>\S+)"
+    r"(?P<tail> \d+ typ host.*)"
 )
 LINE = re.compile(r"[a-z]=.*")
 MEDIA_LINE = re.compile(r"m=([a-z]+) (\d{1,5})(?:/\d+)? ([A-Z/]+) (.+)")
