@@ -39,15 +39,18 @@ class SoundPlayer:
         self._offset_s = 0.0
 
     def play(self, dues: Iterable[Due], before: float, offset_s: float) -> list[Piece]:
-        """Decodes `dues`; `before`: up to where packets are due. Stream time + `offset_s` is the
+        """Decodes `dues`; `before`: up to where packets are due; infinite when there will
+        be no more. Stream time + `offset_s` is the
         monitor's time."""
         # Whole samples, or rounding might tear neighbours apart.
         self._offset_s = round(offset_s * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
         for due in dues:
             self._bridge(due)
             self._decode(due.start, due.packet)
-        self._emit()
-        if math.isfinite(before):
+        if math.isinf(before):
+            self._begin_run(_NOWHERE)
+        else:
+            self._emit()
             self._silence(self._quiet_from, min(int(before), self._quiet_until))
         pieces, self._pieces = self._pieces, []
         return pieces
@@ -74,6 +77,7 @@ class SoundPlayer:
         quiet_s = packet.codec.announced_silence_s(packet.payload)
         self._quiet_from, self._quiet_until = end, end + round(quiet_s * self._rate_hz)
         if packet.codec.is_comfort_noise:
+            self._begin_run(end)
             return
         if self._decoder is None:
             self._decoder = sound_decoder(packet.codec)

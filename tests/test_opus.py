@@ -104,7 +104,9 @@ def test_concealing_helps_what_follows() -> None:
 
 
 def test_a_library_that_is_another_one_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opus.ctypes, "CDLL", lambda name: ctypes.PyDLL(None))  # has no such function
+    monkeypatch.setattr(
+        opus.ctypes, "CDLL", lambda name: ctypes.PyDLL(None)
+    )  # has no such function
     assert opus_library.__wrapped__() is None
 
 
