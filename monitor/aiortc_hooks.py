@@ -24,7 +24,8 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
 
 from monitor.datagrams import Endpoint, MediaSink, Pump
-from monitor.rtp_session import Kind, PayloadFormat, SrtpError
+from monitor.rtp_session import SrtpError
+from monitor.rtp_source import Kind, PayloadFormat
 
 TESTED: Final = {"aiortc": "1.16", "aioice": "0.13"}
 MAX_ADDRESSES: Final = 8  # of this machine: every one is a socket a participant and a candidate

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-POLL_S: Final = 0.01
+POLL_S: Final = 0.02
 MAX_BATCH: Final = 512  # packets of one socket a turn: nobody keeps the others waiting
 MAX_DATAGRAM_BYTES: Final = 2_048
 BUFFER_BYTES: Final = 1 << 20
@@ -45,11 +45,11 @@ class MediaSink(Protocol):
     due_s: float
     """When `poll` has something to do."""
 
-    def authentic(self, data: bytes) -> bool:
-        """Whether `data`, from a new address, was sent by the peer."""
-        ...
-
     def datagram(self, data: bytes, arrival_s: float) -> None: ...
+
+    def first_datagram(self, data: bytes, arrival_s: float) -> bool:
+        """Takes `data` from an address that is not known to be the peer's; whether it is now."""
+        ...
 
     def poll(self, now_s: float) -> None: ...
 
@@ -119,11 +119,10 @@ class Endpoint(asyncio.DatagramTransport):
         if self.sink is None or not 127 < data[0] < 192:
             self._protocol.datagram_received(data, address)
             return
-        if address != self._peer:
-            if not self.sink.authentic(data):
-                return
+        if address == self._peer:
+            self.sink.datagram(data, arrival_s)
+        elif self.sink.first_datagram(data, arrival_s):
             self._peer = address
-        self.sink.datagram(data, arrival_s)
 
 
 class Pump:

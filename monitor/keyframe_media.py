@@ -16,7 +16,8 @@ from monitor.keyframe_requests import KeyframeRequests
 from monitor.media import FaceSink
 from monitor.media_clock import MediaClock
 from monitor.rtcp import SenderReport
-from monitor.rtp_session import Kind, PayloadFormat, RtpSession
+from monitor.rtp_session import RtpSession
+from monitor.rtp_source import Kind, PayloadFormat
 from monitor.sdp import wants_fir
 from monitor.sessions import Session
 from monitor.sound_codecs import AudioCodec

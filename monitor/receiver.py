@@ -98,7 +98,8 @@ async def close_peer(peer: RTCPeerConnection) -> None:
         if peer.iceConnectionState != "checking":
             break
         await asyncio.sleep(SETTLE_STEP_S)
-    await peer.close()
+    # Whoever is cancelled while the stack closes the connection by itself must not cancel that.
+    await asyncio.shield(asyncio.ensure_future(peer.close()))
     for transceiver in peer.getTransceivers():
         await transceiver.receiver.stop()
         await transceiver.sender.stop()

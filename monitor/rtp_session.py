@@ -6,10 +6,7 @@ import random
 import secrets
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, Protocol
-
-from aiortc.rtp import RtcpReceiverInfo
+from typing import Final, Protocol
 
 from monitor.keyframe_assembly import VideoCodec
 from monitor.rtcp import (
@@ -22,16 +19,12 @@ from monitor.rtcp import (
     sender_reports,
 )
 from monitor.rtp import HEADER, HEADER_BYTES, Reception, RtpPacket, payload_of
+from monitor.rtp_source import Kind, PayloadFormat, Source
 from monitor.video_path import Feedback, VideoPath
 
-Kind = Literal["audio", "video", "rtx"]
-
-POLL_EVERY_S: Final = 0.02
 REPORT_S: Final = 1.0  # on average, spread by half, as RFC 3550 section 6.2 wants
 MAX_SOURCES: Final = 8  # audio, three layers of video, their retransmissions
 SILENT_S: Final = 0.5  # after which another source of the same kind takes over
-DLSR_UNIT: Final = 65_536
-DLSR_MAX: Final = 0xFFFFFFFF
 
 logger = logging.getLogger(__name__)
 
@@ -60,25 +53,6 @@ class AudioSink(Protocol):
     def reset(self) -> None: ...
 
 
-class PayloadFormat(NamedTuple):
-    """What a payload type was negotiated to mean; `name` as in SDP."""
-
-    payload_type: int
-    kind: Kind
-    name: str
-    clock_rate_hz: int
-    channels: int
-
-
-@dataclass(slots=True)
-class _Source:
-    kind: Kind
-    reception: Reception
-    heard_s: float
-    report: SenderReport | None = None
-    report_s: float = 0.0
-
-
 class RtpSession:
     """A MediaSink. `on_sender_report(kind, report, arrival_s)` hears of the sources that are in
     use. `fir`: requests for keyframes are made by FIR, the only way the sender knows."""
@@ -100,7 +74,7 @@ class RtpSession:
         self._fir = fir
         self._ssrc = secrets.randbits(32)
         self._formats: dict[int, PayloadFormat] = {}
-        self._sources: dict[int, _Source] = {}
+        self._sources: dict[int, Source] = {}
         self._current: dict[Kind, int] = {}
         self._report_s = 0.0
         self.due_s = 0.0
@@ -112,11 +86,16 @@ class RtpSession:
         """Takes packets of these payload types from now on."""
         self._formats.update((form.payload_type, form) for form in formats)
 
-    def authentic(self, data: bytes) -> bool:
-        """Whether the peer's key made `data`."""
-        if len(data) < HEADER_BYTES or 191 < data[1] < 224:
+    def first_datagram(self, data: bytes, arrival_s: float) -> bool:
+        """As MediaSink has it: a packet counts if the peer's key made it."""
+        if len(data) < HEADER_BYTES:
             return False
-        return self._decrypt(data) is not None
+        if 191 < data[1] < 224:
+            return self._rtcp(data, arrival_s)
+        packet = self._decrypt(data)
+        if packet is not None:
+            self._rtp(data, arrival_s, packet)
+        return packet is not None
 
     def datagram(self, data: bytes, arrival_s: float) -> None:
         """One packet off the wire."""
@@ -124,14 +103,18 @@ class RtpSession:
             return
         if 191 < data[1] < 224:  # RFC 5761 section 4
             self._rtcp(data, arrival_s)
-            return
+        else:
+            self._rtp(data, arrival_s, None)
+
+    def _rtp(self, data: bytes, arrival_s: float, packet: bytes | None) -> None:
+        """`packet`: the same decrypted, if it is so already."""
         _, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
         self.packets += 1
-        source = self._sources.get(ssrc)
+        source = self._sources.get(ssrc) or self._new_source(data, arrival_s, packet)
         if source is None:
-            self._first_packet(data, arrival_s)
             return
-        source.heard_s = arrival_s
+        packet = packet or source.first
+        source.heard_s, source.first = arrival_s, None
         extended = source.reception.add(sequence, timestamp, arrival_s)
         kind = source.kind
         if kind == "rtx":
@@ -140,39 +123,36 @@ class RtpSession:
             return
         else:
             wanted = kind == "audio" or self._video.wants(extended, timestamp, arrival_s)
-        if wanted and (packet := self._decrypt(data)) is not None:
+        if wanted and (packet := packet or self._decrypt(data)) is not None:
             self._deliver(kind, extended, second, timestamp, packet, arrival_s)
 
     def poll(self, now_s: float) -> None:
         """Sends what is due."""
-        self.due_s = now_s + POLL_EVERY_S
         if (media_ssrc := self._current.get("video")) is not None:
             self._feed_back(media_ssrc, self._video.poll(now_s))
         if self._sources and now_s >= self._report_s:
             self._report_s = now_s + REPORT_S * random.uniform(0.5, 1.5)
             self._srtp.send_rtcp(self._reports(now_s))
+        self.due_s = min(self._report_s, self._video.requests.next_s(now_s))
 
     def lost(self, kind: Kind) -> int:
         """Packets of the current source that never came."""
         ssrc = self._current.get(kind)
         return 0 if ssrc is None else self._sources[ssrc].reception.lost
 
-    def _first_packet(self, data: bytes, arrival_s: float) -> None:
+    def _new_source(self, data: bytes, arrival_s: float, packet: bytes | None) -> Source | None:
         """A source is one once a packet of it was decrypted: nobody else can make us keep state."""
-        _, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
+        _, second, sequence, _, ssrc = HEADER.unpack_from(data)
         form = self._formats.get(second & 0x7F)
-        if form is None or (packet := self._decrypt(data)) is None:
-            return
+        if form is None or (packet := packet or self._decrypt(data)) is None:
+            return None
         if len(self._sources) >= MAX_SOURCES:
             self._forget_oldest()
-        reception = Reception(sequence, form.clock_rate_hz)
-        self._sources[ssrc] = _Source(form.kind, reception, arrival_s)
+        source = Source(form.kind, Reception(sequence, form.clock_rate_hz), arrival_s, packet)
+        self._sources[ssrc] = source
         if form.kind != "rtx":
             self._switch(ssrc, form.kind)
-        extended = reception.add(sequence, timestamp, arrival_s)
-        if form.kind == "video":
-            self._video.wants(extended, timestamp, arrival_s)
-        self._deliver(form.kind, extended, second, timestamp, packet, arrival_s)
+        return source
 
     def _deliver(
         self,
@@ -207,6 +187,8 @@ class RtpSession:
             marker = second > 127
             video_packet = RtpPacket(sequence, timestamp, payload_type, marker, payload)
             self._video.packet(codec, video_packet, arrival_s)
+            if self._video.wants_repair:  # holes are asked for soon
+                self.due_s = min(self.due_s, arrival_s)
 
     def _decrypt(self, data: bytes) -> bytes | None:
         self.decrypted += 1
@@ -237,11 +219,12 @@ class RtpSession:
         idle = [ssrc for ssrc in self._sources if ssrc not in in_use]
         del self._sources[min(idle, key=lambda ssrc: self._sources[ssrc].heard_s)]
 
-    def _rtcp(self, data: bytes, arrival_s: float) -> None:
+    def _rtcp(self, data: bytes, arrival_s: float) -> bool:
+        """Whether it is the peer's."""
         try:
             plain = self._srtp.unprotect_rtcp(data)
         except SrtpError:
-            return
+            return False
         self.packets += 1
         for report in sender_reports(plain):
             source = self._sources.get(report.ssrc)
@@ -250,6 +233,7 @@ class RtpSession:
             source.report, source.report_s = report, arrival_s
             if self._current.get(source.kind) == report.ssrc:
                 self._on_sender_report(source.kind, report, arrival_s)
+        return True
 
     def _feed_back(self, media_ssrc: int, feedback: Feedback) -> None:
         if feedback.missing:
@@ -263,27 +247,11 @@ class RtpSession:
         self._srtp.send_rtcp(request)
 
     def _reports(self, now_s: float) -> bytes:
-        blocks = [
-            RtcpReceiverInfo(
-                ssrc=ssrc,
-                fraction_lost=source.reception.fraction_lost(),
-                packets_lost=source.reception.lost,
-                highest_sequence=source.reception.reported_highest,
-                jitter=source.reception.jitter,
-                lsr=source.report.middle if source.report else 0,
-                dlsr=_delay(now_s - source.report_s) if source.report else 0,
-            )
-            for ssrc, source in self._sources.items()
-        ]
+        blocks = [source.block(ssrc, now_s) for ssrc, source in self._sources.items()]
         data = receiver_report(self._ssrc, blocks)
         if video := [ssrc for ssrc, source in self._sources.items() if source.kind == "video"]:
             data += maximum_bitrate(self._ssrc, video, self._max_bitrate_bps)
         return data
-
-
-def _delay(elapsed_s: float) -> int:
-    """The delay since the last sender report, as a receiver report counts it."""
-    return max(0, min(DLSR_MAX, int(elapsed_s * DLSR_UNIT)))
 
 
 def _video_codec(form: PayloadFormat) -> VideoCodec | None:

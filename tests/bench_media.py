@@ -10,9 +10,9 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
+
 from tests.fakes import voice
 from training.codecs import encode_opus
 from vfd.types import Audio, Rgb
@@ -49,7 +49,9 @@ def scene(index: int, height: int) -> Rgb:
     width = height * 16 // 9
     rng = np.random.default_rng(5)
     wall = cv2.resize(rng.integers(60, 180, (18, 32, 3)).astype(np.uint8), (width, height))
-    head = cv2.resize(rng.integers(80, 220, (24, 20, 3)).astype(np.uint8), (height // 3, height // 2))
+    head = cv2.resize(
+        rng.integers(80, 220, (24, 20, 3)).astype(np.uint8), (height // 3, height // 2)
+    )
     x = round(width / 2 + width / 12 * np.sin(index / 17))
     y = round(height / 4 + height / 30 * np.sin(index / 11))
     picture = wall.copy()

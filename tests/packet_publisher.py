@@ -26,6 +26,7 @@ from aiortc import (
     RTCRtpSender,
     RTCSessionDescription,
 )
+from aiortc.rtcrtpparameters import RTCRtpSendParameters
 from aiortc.rtp import (
     RTCP_PSFB_FIR,
     RTCP_PSFB_PLI,
@@ -140,7 +141,9 @@ class Publisher:
         self._start_s = math.inf
         await self._peer.close()
 
-    async def _begin(self, kind: str, sender: RTCRtpSender, parameters) -> None:
+    async def _begin(
+        self, kind: str, sender: RTCRtpSender, parameters: RTCRtpSendParameters
+    ) -> None:
         rate_hz = OPUS_RATE_HZ if kind == "audio" else VIDEO_RATE_HZ
         loss = self._losses[0 if kind == "audio" else 1]
         stream = Stream(parameters.codecs[0].payloadType, rate_hz, loss)
@@ -181,9 +184,7 @@ class Publisher:
             frame = self._media.video[(self._sent_video - self._cut) % len(self._media.video)]
             for number, payload in enumerate(frame, start=1):
                 at_s = self._sent_video / FPS
-                self._send(
-                    self._video, self._video.packet(payload, at_s, number == len(frame))
-                )
+                self._send(self._video, self._video.packet(payload, at_s, number == len(frame)))
             self._sent_video += 1
         if now_s >= self._report_s:
             self._report_s = now_s + 1.0
