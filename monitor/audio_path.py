@@ -92,7 +92,7 @@ class _Stream:
 
     def takes(self, codec: AudioCodec) -> bool:
         """Comfort noise goes with any codec of its clock."""
-        if codec == self._codec:
+        if codec is self._codec or codec == self._codec:
             return True
         if codec.clock_rate_hz != self._codec.clock_rate_hz:
             return False

@@ -33,7 +33,8 @@ class _Role(NamedTuple):
     """What one packet shows of its frame."""
 
     data: bytes
-    starts: bool = False  # of a keyframe
+    starts: bool = False  # a keyframe that is whole from here on
+    slices: bool = False  # of a keyframe begin here, which may lack its parameter sets
     key: bool = False
     delta: bool = False
 
@@ -44,6 +45,7 @@ class _Frame:
     lowest: int
     highest: int
     start: int | None = None
+    slices: int | None = None
     end: int | None = None
     key: bool = False
     delta: bool = False
@@ -57,6 +59,8 @@ class _Frame:
             self.end = sequence
         if role.starts and (self.start is None or sequence < self.start):
             self.start = sequence
+        if role.slices and (self.slices is None or sequence < self.slices):
+            self.slices = sequence
         self.key = self.key or role.key
         self.delta = self.delta or role.delta
         if self.delta:
@@ -64,14 +68,19 @@ class _Frame:
         else:
             self.packets[sequence] = role.data
 
+    @property
+    def first(self) -> int | None:
+        """The packet with which it begins, as far as is known."""
+        return self.slices if self.start is None else self.start
+
     def run(self) -> list[bytes] | None:
         """The packets from first to marker; None as long as one is missing."""
-        if self.delta or self.start is None or self.end is None:
+        if self.delta or self.first is None or self.end is None:
             return None
-        count = self.end - self.start + 1
+        count = self.end - self.first + 1
         if count < 1 or len(self.packets) < count:
             return None
-        found = [self.packets.get(sequence) for sequence in range(self.start, self.end + 1)]
+        found = [self.packets.get(sequence) for sequence in range(self.first, self.end + 1)]
         return [data for data in found if data is not None] if None not in found else None
 
 
@@ -106,9 +115,10 @@ class KeyframeAssembler:
     def starts_keyframe(self, payload: bytes) -> bool:
         """Whether `payload` is the first of a keyframe; never raises."""
         try:
-            return self._role(payload).starts
+            role = self._role(payload)
         except ValueError:
             return False
+        return role.starts or role.slices
 
     def missing(self) -> list[int]:
         """Extended sequence numbers that the keyframe, or what may be one, still lacks."""
@@ -177,13 +187,14 @@ class KeyframeAssembler:
 
     def _follows_another(self, frame: _Frame) -> bool:
         """Whether nothing of `frame`, parameter sets for one, was lost before its first packet."""
-        assert frame.start is not None
-        return any(other.end == frame.start - 1 for other in self._frames.values())
+        assert frame.first is not None
+        return any(other.end == frame.first - 1 for other in self._frames.values())
 
 
 def _vp8_role(payload: bytes) -> _Role:
     part = parse_vp8(payload)
-    return _Role(part.data, part.key, part.key, part.starts and not part.key)
+    delta = part.starts and not part.key
+    return _Role(part.data, starts=part.key, key=part.key, delta=delta)
 
 
 def _h264_role(payload: bytes) -> _Role:
@@ -191,5 +202,10 @@ def _h264_role(payload: bytes) -> _Role:
     slice; whichever comes first counts."""
     parts = parse_h264(payload)
     kinds = {part.type for part in parts}
-    starts = Nal.SPS in kinds or any(p.type == Nal.IDR and first_macroblock(p) for p in parts)
-    return _Role(payload, starts, Nal.IDR in kinds or Nal.SPS in kinds, Nal.SLICE in kinds)
+    return _Role(
+        payload,
+        starts=Nal.SPS in kinds,
+        slices=any(part.type == Nal.IDR and first_macroblock(part) for part in parts),
+        key=Nal.IDR in kinds or Nal.SPS in kinds,
+        delta=Nal.SLICE in kinds,
+    )

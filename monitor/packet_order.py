@@ -1,6 +1,5 @@
 """Packets of one stream of sound, as the network delivered them, into the order of their time."""
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -29,8 +28,7 @@ class Gap(Enum):
     LOSS = "loss"
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(NamedTuple):
     """A packet whose turn has come, which plays from the extended timestamp `start` on. `gap`, of
     `gap_ticks`, lies right before it."""
 

@@ -1,6 +1,7 @@
 """Payloads of sound to 16 kHz mono: Opus, G.711 and G.722."""
 
-from typing import Final, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 import av
 import numpy as np
@@ -12,6 +13,7 @@ from vfd.types import Audio
 _COMFORT_NOISE: Final = "cn"
 _OPUS: Final = "opus"
 _FFMPEG_NAMES: Final = {_OPUS: "libopus", "pcmu": "pcm_mulaw", "pcma": "pcm_alaw", "g722": "g722"}
+_NARROW_RATE_HZ: Final = 8_000
 _G722_RATE_HZ: Final = 16_000
 SUPPRESSED_S: Final = 0.5
 """Opus sends at least every 400 ms while it suppresses silence."""
@@ -27,28 +29,26 @@ class SoundError(ValueError):
     """A payload that its codec does not take."""
 
 
-class AudioCodec(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AudioCodec:
     """As negotiated in SDP; `name` in any case."""
 
     name: str
     clock_rate_hz: int
     channels: int = 1
+    key: str = field(init=False)
+    is_comfort_noise: bool = field(init=False)
+    supported: bool = field(init=False)
+    """G.722 counts time at 8 kHz for historical reasons (RFC 3551 section 4.5.2)."""
 
-    @property
-    def key(self) -> str:
-        return self.name.lower()
-
-    @property
-    def is_comfort_noise(self) -> bool:
-        return self.key == _COMFORT_NOISE
-
-    @property
-    def supported(self) -> bool:
-        """G.722 counts time at 8 kHz for historical reasons (RFC 3551 section 4.5.2)."""
-        if self.key == _OPUS:
-            return self.clock_rate_hz == OPUS_RATE_HZ
-        named = self.key in _FFMPEG_NAMES or self.is_comfort_noise
-        return named and self.clock_rate_hz == 8_000 and self.channels == 1
+    def __post_init__(self) -> None:
+        key = self.name.lower()
+        named = key in _FFMPEG_NAMES or key == _COMFORT_NOISE
+        narrow = self.clock_rate_hz == _NARROW_RATE_HZ and self.channels == 1
+        fits = self.clock_rate_hz == OPUS_RATE_HZ if key == _OPUS else narrow
+        object.__setattr__(self, "key", key)
+        object.__setattr__(self, "is_comfort_noise", key == _COMFORT_NOISE)
+        object.__setattr__(self, "supported", named and fits)
 
     def ticks(self, payload: bytes) -> int:
         """How much of the stream's time `payload` fills; 0 for comfort noise and broken packets.
