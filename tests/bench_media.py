@@ -14,7 +14,7 @@ from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
 
 from tests.fakes import voice
-from training.codecs import encode_opus
+from tests.sounds import opus_packets
 from vfd.types import Audio, Rgb
 
 FPS = 30
@@ -26,7 +26,8 @@ OPUS_BPS = 32_000
 @dataclass(frozen=True)
 class Media:
     """`video`: the payloads of every frame, the first of which is a keyframe; `audio`: packets of
-    20 ms. `frames`: the encoded frames whole."""
+    20 ms that carry a copy of the one before, as browsers send them; `sound`: what they were made
+    of."""
 
     video: list[list[bytes]]
     audio: list[bytes]
@@ -35,11 +36,11 @@ class Media:
 
 def load_media(codec: str, height: int) -> Media:
     """Encodes, or takes what was encoded before on this machine."""
-    path = Path(tempfile.gettempdir()) / f"vfd-bench-{codec}-{height}-5.pickle"
+    path = Path(tempfile.gettempdir()) / f"vfd-bench-{codec}-{height}-6.pickle"
     if path.exists():
         return pickle.loads(path.read_bytes())
     sound = voice(float(SECONDS))
-    media = Media(_payloads(codec, _encode(codec, height)), encode_opus(sound, OPUS_BPS), sound)
+    media = Media(_payloads(codec, _encode(codec, height)), opus_packets(sound, OPUS_BPS), sound)
     path.write_bytes(pickle.dumps(media))
     return media
 

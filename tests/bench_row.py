@@ -7,166 +7,119 @@ Publishers run in another process on another core. Prints one JSON object.
 
 import argparse
 import asyncio
+import cProfile
 import json
 import os
 import statistics
 import sys
 import time
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import replace
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import numpy as np
 import psutil
 
-from monitor.buffers import ParticipantBuffer
-from monitor.config import Config, ReceiverConfig, WhipConfig
-from monitor.keyframe_assembly import Keyframe
-from monitor.keyframe_decoder import decode_keyframe
 from monitor.keyframe_media import KeyframeMedia
-from monitor.receiver import Receiver
-from monitor.receiving import Receiving
-from monitor.sessions import Session
-from tests.bench_media import SECONDS, load_media
-from tests.fakes import LIMITS
-from vfd.decision import Decider
-from vfd.types import SAMPLE_RATE_HZ, ParticipantKey, Rgb
+from tests.bench_floor import floor
+from tests.bench_media import load_media
+from tests.bench_room import Room
+from tests.fakes import until
 
-HOP_S = 1.0
-SETTLE_S = 0.15
 WARM_UP_S = 4.0
 CONNECT_TIMEOUT_S = 60.0
+LAG_SAMPLE_S = 0.05
+LAST_PACKETS_S = 0.3
+
+Row = dict[str, Any]
 
 
-class Pictures:
-    """Keeps when every participant was seen, and the last picture."""
-
-    def __init__(self) -> None:
-        self.times: dict[ParticipantKey, list[float]] = {}
-        self.shape: tuple[int, ...] = ()
-
-    def submit(self, session: Session, time_s: float, rgb: Rgb) -> None:
-        self.times.setdefault(session.key, []).append(time.monotonic())
-        self.shape = rgb.shape
-
-
-class Room:
-    """The receiving side: sessions, receivers, and the hops of a scoring loop without scoring."""
-
-    def __init__(self, args: argparse.Namespace, executor: ThreadPoolExecutor) -> None:
-        interval_s = 2.0
-        config = Config(
-            whip=WhipConfig(no_media_timeout_s=60.0),
-            receiver=ReceiverConfig(path=args.path, keyframe_interval_s=interval_s),
-        )
-        self.config = replace(config, scoring=replace(config.scoring, face_interval_s=interval_s))
-        self.pictures = Pictures()
-        self.receiving = Receiving(self.config, self.pictures, executor, time.monotonic)
-        self.sessions: list[Session] = []
-        self.receivers: list[Receiver] = []
-        self.runs: list[asyncio.Task[str]] = []
-        self.coverage: list[float] = []
-        self.skipped = 0
-
-    async def join(self, offer: str) -> str:
-        key = ParticipantKey("bench", f"p{len(self.sessions)}")
-        buffer = ParticipantBuffer(key, self.config.scoring)
-        session = Session(key, buffer, Decider(LIMITS), time.monotonic())
-        receiver = self.receiving.receiver(session)
-        answer = await receiver.answer(offer)
-        self.sessions.append(session)
-        self.receivers.append(receiver)
-        self.runs.append(asyncio.create_task(receiver.run()))
-        return answer
-
-    async def hop_forever(self) -> None:
-        due_s = time.monotonic() + HOP_S
-        while True:
-            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-            end_s = due_s - SETTLE_S
-            await self.receiving.hear(self.receivers, end_s)
-            for session in self.sessions:
-                received = session.buffer.snapshot(end_s).received[-round(HOP_S * SAMPLE_RATE_HZ) :]
-                self.coverage.append(float(received.mean()))
-            missed = max(0, int((time.monotonic() - due_s) // HOP_S))
-            self.skipped += missed
-            due_s += (missed + 1) * HOP_S
-
-    def seen(self) -> bool:
-        return len(self.pictures.times) == len(self.sessions)
-
-    async def close(self) -> None:
-        for run in self.runs:
-            run.cancel()
-        await asyncio.gather(*self.runs, return_exceptions=True)
-        await asyncio.gather(*(receiver.close() for receiver in self.receivers))
-        self.receiving.close()
-
-
-async def measure(args: argparse.Namespace) -> dict[str, object]:
-    load_media(args.codec, args.height)  # encoded before anything is measured
-    command = [sys.executable, "-m", "tests.packet_publisher"]
-    for name in ("count", "codec", "height", "loss", "run", "seed"):
-        command += [f"--{name}", str(getattr(args, name))]
-    publishers = await asyncio.create_subprocess_exec(
-        *command,
-        *(["--core", str(args.sender_core)] if args.sender_core is not None else []),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=1 << 22,
-    )
-    assert publishers.stdin is not None
-    assert publishers.stdout is not None
-    memory_before = psutil.Process().memory_info().rss
-    with ThreadPoolExecutor(2, thread_name_prefix="helper") as executor:
-        room = Room(args, executor)
-        await room.receiving.open()
-        memory_before = psutil.Process().memory_info().rss
-        try:
-            for _ in range(args.count):
-                offer = json.loads(await publishers.stdout.readline())["offer"]
-                answer = await room.join(offer)
-                publishers.stdin.write(json.dumps({"answer": answer}).encode() + b"\n")
-            hops = asyncio.create_task(room.hop_forever())
-            row = await _measure(args, room)
-            row["rss_mb_per_participant"] = (
-                (psutil.Process().memory_info().rss - memory_before) / 2**20 / args.count
-            )
-            publishers.stdin.write(b"stop\n")
-            said = json.loads(await publishers.stdout.readline())
-            await asyncio.sleep(0.3)
-            row |= _delivery(room, said)
-            hops.cancel()
-            with suppress(asyncio.CancelledError):
-                await hops
-        finally:
-            await room.close()
-            publishers.stdin.close()
-            await publishers.wait()
-    if args.path == "keyframe" and args.floor:
-        row["floor_cpu_ms"] = floor(room, args, row)
+async def measure(args: argparse.Namespace) -> Row:
+    """One row; the publishers' process is gone when it returns."""
+    media = load_media(args.codec, args.height)  # encoded before anything is measured
+    async with _publishers(args) as publishers:
+        with ThreadPoolExecutor(2, thread_name_prefix="helper") as executor:
+            room = Room(args.path, executor)
+            await room.receiving.open()
+            memory_before = psutil.Process().memory_info().rss
+            try:
+                row = await _hold(args, room, publishers)
+            finally:
+                await room.close()
+    grown = row["rss_mb"] - memory_before / 2**20
+    row["rss_mb_per_participant"] = grown / args.count
+    row["sound_correlation"] = statistics.fmean(t.correlation(media.sound) for t in room.tapes)
+    if args.floor:
+        alone = floor(args.codec, media)
+        row["keyframe_decode_ms"], row["audio_decode_ms"] = alone
+        pictures = row["pictures_per_participant_second"]
+        row["floor_cpu_ms"] = alone.keyframe_ms * pictures + alone.sound_ms
     return row
 
 
-async def _measure(args: argparse.Namespace, room: Room) -> dict[str, object]:
-    deadline_s = time.monotonic() + CONNECT_TIMEOUT_S
-    while not room.seen() and time.monotonic() < deadline_s:  # noqa: ASYNC110 - as tests do
-        await asyncio.sleep(0.1)
+@asynccontextmanager
+async def _publishers(args: argparse.Namespace) -> AsyncIterator[asyncio.subprocess.Process]:
+    command = [sys.executable, "-m", "tests.packet_publisher"]
+    for name in ("count", "codec", "height", "loss", "run", "seed"):
+        command += [f"--{name}", str(getattr(args, name))]
+    if args.sender_core is not None:
+        command += ["--core", str(args.sender_core)]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=1 << 22)
+    assert process.stdin is not None
+    try:
+        yield process
+    finally:
+        process.stdin.close()
+        await process.wait()
+
+
+async def _hold(
+    args: argparse.Namespace, room: Room, publishers: asyncio.subprocess.Process
+) -> Row:
+    """Everybody joins, is measured, and says what was sent."""
+    for _ in range(args.count):
+        answer = await room.join((await _said(publishers))["offer"])
+        _say(publishers, json.dumps({"answer": answer}))
+    hops = asyncio.create_task(room.hop_forever())
+    row = await _measure(args, room)
+    _say(publishers, "stop")
+    said = await _said(publishers)
+    await asyncio.sleep(LAST_PACKETS_S)
+    row |= _delivery(room, said)
+    hops.cancel()
+    with suppress(asyncio.CancelledError):
+        await hops
+    return row
+
+
+async def _said(publishers: asyncio.subprocess.Process) -> Row:
+    assert publishers.stdout is not None
+    said: Row = json.loads(await publishers.stdout.readline())
+    return said
+
+
+def _say(publishers: asyncio.subprocess.Process, line: str) -> None:
+    assert publishers.stdin is not None
+    publishers.stdin.write(line.encode() + b"\n")
+
+
+async def _measure(args: argparse.Namespace, room: Room) -> Row:
+    with suppress(TimeoutError):
+        await until(room.seen, CONNECT_TIMEOUT_S)
     await asyncio.sleep(WARM_UP_S)
-    room.coverage.clear()
-    pictures_before = {key: len(times) for key, times in room.pictures.times.items()}
+    room.forget()
+    before = {key: len(times) for key, times in room.pictures.times.items()}
     lag: list[float] = []
     sampling = asyncio.create_task(_sample_lag(lag))
     start_s, start_cpu_s = time.monotonic(), time.process_time()
-    room.skipped = 0
     await asyncio.sleep(args.seconds)
-    cpu_s, wall_s = time.process_time() - start_cpu_s, time.monotonic() - start_s
+    cpu_s, end_s = time.process_time() - start_cpu_s, time.monotonic()
     sampling.cancel()
-    new = {key: times[pictures_before.get(key, 0) :] for key, times in room.pictures.times.items()}
-    gaps = [
-        float(gap) for times in new.values() for gap in np.diff([start_s, *times, time.monotonic()])
-    ]
-    lag.sort()
+    wall_s = end_s - start_s
+    new = [times[before.get(key, 0) :] for key, times in room.pictures.times.items()]
+    gaps = [float(gap) for times in new for gap in np.diff([start_s, *times, end_s])]
     return {
         "path": args.path,
         "codec": args.codec,
@@ -178,35 +131,35 @@ async def _measure(args: argparse.Namespace, room: Room) -> dict[str, object]:
         "cpu_ms_per_participant_second": cpu_s * 1e3 / wall_s / args.count,
         "core_used": cpu_s / wall_s,
         "audio_coverage": statistics.fmean(room.coverage) if room.coverage else 0.0,
-        "pictures_per_participant_second": sum(map(len, new.values())) / wall_s / args.count,
+        "pictures_per_participant_second": sum(map(len, new)) / wall_s / args.count,
         "picture_gap_p95_s": float(np.quantile(gaps, 0.95)),
         "picture_gap_max_s": max(gaps),
         "seen": len(room.pictures.times),
         "picture_shape": list(room.pictures.shape),
         "hops_skipped": room.skipped,
-        "loop_lag_p99_ms": 1e3 * lag[int(len(lag) * 0.99)] if lag else 0.0,
+        "loop_lag_p99_ms": 1e3 * float(np.quantile(lag, 0.99)),
         "rss_mb": psutil.Process().memory_info().rss / 2**20,
     }
 
 
 async def _sample_lag(lag: list[float]) -> None:
     while True:
-        due_s = time.monotonic() + 0.05
-        await asyncio.sleep(0.05)
+        due_s = time.monotonic() + LAG_SAMPLE_S
+        await asyncio.sleep(LAG_SAMPLE_S)
         lag.append(time.monotonic() - due_s)
 
 
-def _delivery(room: Room, said: dict[str, object]) -> dict[str, object]:
+def _delivery(room: Room, said: Row) -> Row:
+    """What the publishers sent, against what arrived."""
     sums = said["sums"]
-    assert isinstance(sums, list)
     total = {key: sum(s[key] for s in sums) for key in sums[0]}
-    row: dict[str, object] = {
+    row = {
         "audio_delivered": 1 - total["audio_lost"] / max(1, total["audio_sent"]),
         "video_delivered": 1 - total["video_lost"] / max(1, total["video_sent"]),
         "keyframe_requests": total["keyframe_requests"],
         "packets_resent": total["resent"],
         "sender_busy": said["busy"],
-        "sender_late_p99_ms": 1e3 * float(said["late_p99_s"]),  # type: ignore[arg-type]
+        "sender_late_p99_ms": 1e3 * said["late_p99_s"],
     }
     media = [receiver.media for receiver in room.receivers]
     sessions = [m.rtp for m in media if isinstance(m, KeyframeMedia) and m.rtp]
@@ -217,45 +170,6 @@ def _delivery(room: Room, said: dict[str, object]) -> dict[str, object]:
         row["packets_dropped"] = put - arrived
         row["decrypted_share"] = sum(s.decrypted for s in sessions) / max(1, arrived)
     return row
-
-
-def floor(room: Room, args: argparse.Namespace, row: dict[str, object]) -> float:
-    """CPU ms of a participant-second for the decoders alone: as many keyframes as came, and all of
-    the sound, by the same decoders to the same outputs."""
-    from monitor.audio_path import AudioPath
-    from monitor.media_clock import MediaClock
-    from monitor.sound_codecs import AudioCodec
-
-    media = load_media(args.codec, args.height)
-    keyframe = keyframe_of(args.codec, media.video[0])
-    start = time.process_time()
-    for _ in range(20):
-        assert decode_keyframe(keyframe) is not None
-    keyframe_ms = (time.process_time() - start) / 20 * 1e3
-    path = AudioPath({96: AudioCodec("opus", 48_000, 2)}, MediaClock())
-    audio_ms = 0.0
-    for second in range(SECONDS):
-        for number in range(50):
-            at = second * 50 + number
-            path.packet(at * 960, at, 96, media.audio[at], at * 0.02)
-        start = time.process_time()
-        path.take(second + 1.0)
-        audio_ms += (time.process_time() - start) * 1e3 / SECONDS
-    pictures = float(row["pictures_per_participant_second"])  # type: ignore[arg-type]
-    row["keyframe_decode_ms"], row["audio_decode_ms"] = keyframe_ms, audio_ms
-    return keyframe_ms * pictures + audio_ms
-
-
-def keyframe_of(codec: str, payloads: list[bytes]) -> Keyframe:
-    from monitor.keyframe_assembly import KeyframeAssembler
-    from monitor.rtp import RtpPacket
-
-    assembler = KeyframeAssembler(codec)  # type: ignore[arg-type]
-    for number, payload in enumerate(payloads):
-        marker = number == len(payloads) - 1
-        keyframe = assembler.add(RtpPacket(number + 1, 0, 97, marker, payload))
-    assert keyframe is not None
-    return keyframe
 
 
 def main() -> None:
@@ -276,8 +190,6 @@ def main() -> None:
     if args.core is not None:
         os.sched_setaffinity(0, {args.core})
     if args.profile:
-        import cProfile
-
         profile = cProfile.Profile()
         row = profile.runcall(asyncio.run, measure(args))
         profile.dump_stats(args.profile)
