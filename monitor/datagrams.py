@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 POLL_S: Final = 0.02
+SMOOTHED_TURNS: Final = 50
 MAX_BATCH: Final = 512  # packets of one socket a turn: nobody keeps the others waiting
 MAX_DATAGRAM_BYTES: Final = 2_048
 BUFFER_BYTES: Final = 1 << 20
@@ -133,9 +134,9 @@ class Pump:
         self._epoll = select.epoll()
         self._endpoints: dict[int, Endpoint] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self.batches = 0
-        self.busy_s = 0.0
-        """Spent reading and handling, by the wall clock."""
+        self._due_s = 0.0
+        self.late_s = 0.0
+        """By how much reading is behind time, over the last second or so."""
 
     def bind(self, address: str, ports: tuple[int, int], protocol: DatagramProtocol) -> Endpoint:
         """An endpoint of `protocol` on `address`, on a free port of the range, both ends included;
@@ -146,6 +147,7 @@ class Pump:
         self._epoll.register(sock.fileno(), select.EPOLLIN)
         protocol.connection_made(endpoint)
         if self._timer is None:
+            self._due_s = self._clock() + POLL_S
             self._timer = asyncio.get_running_loop().call_later(POLL_S, self._turn)
         return endpoint
 
@@ -166,6 +168,8 @@ class Pump:
     def _turn(self) -> None:
         loop = asyncio.get_running_loop()
         start_s = self._clock()
+        self.late_s += (start_s - self._due_s - self.late_s) / SMOOTHED_TURNS
+        self._due_s = start_s + POLL_S
         self._timer = loop.call_later(POLL_S, self._turn)
         for descriptor, _ in self._epoll.poll(0):
             if endpoint := self._endpoints.get(descriptor):
@@ -174,8 +178,6 @@ class Pump:
             sink = endpoint.sink
             if sink is not None and sink.due_s <= start_s:
                 sink.poll(start_s)
-        self.batches += 1
-        self.busy_s += self._clock() - start_s
 
 
 def _bound(address: str, ports: tuple[int, int]) -> socket.socket:

@@ -3,13 +3,17 @@
 import logging
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from aiortc import RTCConfiguration, RTCPeerConnection
 
 from monitor.aiortc_hooks import DtlsSrtp, MediaPeer, Network
+from monitor.attention import Attention
 from monitor.audio_path import AudioPath
+from monitor.burst import Burst
 from monitor.config import ReceiverConfig
 from monitor.datagrams import MediaSink, Pump
+from monitor.frame_sequence import Frame
 from monitor.keyframe_assembly import Keyframe
 from monitor.keyframe_decoder import DecoderPool
 from monitor.keyframe_requests import KeyframeRequests
@@ -24,6 +28,9 @@ from monitor.sound_codecs import AudioCodec
 from monitor.video_path import VideoPath
 from vfd.types import Rgb
 
+BURST_FACE_S: Final = 0.25
+
+FrameListener = Callable[[float, Rgb], None]
 logger = logging.getLogger(__name__)
 
 
@@ -56,6 +63,9 @@ class KeyframeMedia:
         self.rtp: RtpSession | None = None
         self._fir = False
         self._closed = False
+        self._burst: Burst | None = None
+        self._on_frame: FrameListener | None = None
+        self._face_due_s = 0.0
 
     def connect(self, configuration: RTCConfiguration, offer: str) -> RTCPeerConnection:
         """A connection whose packets come here."""
@@ -84,9 +94,26 @@ class KeyframeMedia:
             else:
                 buffer.write_audio(piece.time_s, piece.samples)
 
+    def attend(self, attention: Attention, busy: bool) -> None:
+        """Looks as closely as the verdict asks for; once a hop."""
+        now_s, verdict = self._clock(), self._session.verdict
+        self.video.requests.interval_s = attention.interval_s(verdict, now_s, busy)
+        if self.video.bursting:
+            return
+        if seconds := attention.burst_s(self._session.key, verdict, now_s, busy):
+            self.burst(seconds)
+
     async def close(self) -> None:
         """What is still being decoded comes to nothing."""
         self._closed = True
+
+    def burst(self, seconds: float, on_frame: FrameListener | None = None) -> None:
+        """Decodes every frame for `seconds` from now on. `on_frame(time_s, rgb)` gets them all;
+        the face finder one in BURST_FACE_S, because it would not keep up with more."""
+        now_s = self._clock()
+        self._on_frame = on_frame
+        self._burst = Burst(self._decoders, self._on_burst_picture)
+        self.video.burst(now_s, now_s + seconds, self._on_burst_frame)
 
     def _open(self, kind: Kind, srtp: DtlsSrtp, formats: list[PayloadFormat]) -> MediaSink:
         if kind == "audio":
@@ -110,6 +137,19 @@ class KeyframeMedia:
     def _on_keyframe(self, keyframe: Keyframe, arrival_s: float) -> None:
         time_s = self._media_clock.video_time(keyframe.timestamp, arrival_s)
         self._decoders.decode(keyframe, partial(self._on_picture, time_s))
+
+    def _on_burst_frame(self, frame: Frame, arrival_s: float) -> bool:
+        assert self._burst is not None
+        return self._burst.push(frame, self._media_clock.video_time(frame.timestamp, arrival_s))
+
+    def _on_burst_picture(self, time_s: float, rgb: Rgb) -> None:
+        if self._closed:
+            return
+        if self._on_frame is not None:
+            self._on_frame(time_s, rgb)
+        if time_s >= self._face_due_s:
+            self._face_due_s = time_s + BURST_FACE_S
+            self._faces.submit(self._session, time_s, rgb)
 
     def _on_picture(self, time_s: float, rgb: Rgb | None) -> None:
         if rgb is not None and not self._closed:

@@ -4,8 +4,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from typing import Final
 
 from monitor.aiortc_hooks import self_test
+from monitor.attention import Attention
 from monitor.config import Config
 from monitor.datagrams import Pump
 from monitor.keyframe_decoder import DecoderPool
@@ -14,6 +16,8 @@ from monitor.media import FaceSink, Media
 from monitor.plain_media import PlainMedia
 from monitor.receiver import Receiver
 from monitor.sessions import Session
+
+BUSY_LATE_S: Final = 0.05  # on average; a quiet machine is 1 ms late
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +38,9 @@ class Receiving:
         self._clock = clock
         self._pump = Pump(clock)
         self._decoders = DecoderPool()
+        self._attention = Attention(
+            config.receiver.keyframe_interval_s, config.scoring.face_max_age_s
+        )
         self.path = config.receiver.path
 
     async def open(self) -> None:
@@ -52,8 +59,11 @@ class Receiving:
     async def hear(self, receivers: Iterable[Receiver], end_s: float) -> None:
         """Brings every buffer up to `end_s`. One participant a turn of the loop: packets and
         requests are not kept waiting by a full room."""
+        busy = self._pump.late_s > BUSY_LATE_S
         for receiver in receivers:
             receiver.media.hear(end_s)
+            if isinstance(receiver.media, KeyframeMedia):
+                receiver.media.attend(self._attention, busy)
             await asyncio.sleep(0)
 
     def close(self) -> None:

@@ -133,7 +133,7 @@ class RtpSession:
         if self._sources and now_s >= self._report_s:
             self._report_s = now_s + REPORT_S * random.uniform(0.5, 1.5)
             self._srtp.send_rtcp(self._reports(now_s))
-        self.due_s = min(self._report_s, self._video.requests.next_s(now_s))
+        self.due_s = min(self._report_s, self._video.next_s(now_s))
 
     def lost(self, kind: Kind) -> int:
         """Packets of the current source that never came."""
