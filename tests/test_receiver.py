@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import re
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from monitor.receiver import Receiver, close_peer
 from monitor.receiving import Receiving
 from monitor.sessions import Session
 from tests.fakes import ALICE, LIMITS
-from tests.peers import Picture, Voice, make_offer, new_peer, until
+from tests.peers import Picture, Voice, free_port, make_offer, new_peer, until
 from vfd.decision import Decider
 from vfd.types import Rgb
 
@@ -288,3 +289,31 @@ async def test_closing_at_the_moment_of_connecting_leaves_nothing(
 ) -> None:
     async with receiving(new_peer(Voice(), Picture()), config):
         await asyncio.sleep(moment_s)
+
+
+async def test_media_comes_to_the_ports_and_addresses_that_are_configured() -> None:
+    low = free_port()
+    settings = ReceiverConfig(
+        udp_port_min=low, udp_port_max=low + 9, advertised_addresses=("203.0.113.7",)
+    )
+    peer = new_peer(Voice())
+    async with receiving(peer, replace(KEYFRAME, receiver=settings)) as scene:
+        answer = peer.remoteDescription.sdp
+        found = re.findall(r"a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", answer)
+        assert found
+        assert all(low <= int(port) <= low + 9 for _, port in found)
+        assert "203.0.113.7" in {address for address, _ in found}
+        await until(lambda: scene.coverage(0.5) > 0.5)
+
+
+async def test_layers_that_are_offered_are_answered_by_one() -> None:
+    """A simulcast offer (RFC 8853) is taken; the answer names no layer, so one is sent."""
+    peer = new_peer(Voice(), Picture())
+    offer = await make_offer(peer)
+    layers = "a=rid:h send\r\na=rid:l send\r\na=simulcast:send h;l\r\n"
+    at = offer.index("a=sendonly", offer.index("m=video"))
+    async with new_receiver() as (receiver, _, _):
+        answer = await receiver.answer(offer[:at] + layers + offer[at:])
+    await close_peer(peer)
+    assert "m=video" in answer
+    assert "a=simulcast" not in answer
