@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := torch>=2.11,<2.14
 
-.PHONY: demo test check bench-demo clean
+.PHONY: demo test check bench-demo bench-receiver clean
 
 demo: .venv/.demo  ## a live call of four people, one of whom is swapped (SEED=, JSON=, KEEP=1)
 	$(BIN)/vfd-monitor demo $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
@@ -18,6 +18,9 @@ check: .venv/.dev  ## style and types
 
 bench-demo: .venv/.dev  ## ten demonstrations and a long one, into monitor/reports/demo.md
 	$(BIN)/python tests/bench_demo.py
+
+bench-receiver: .venv/.dev  ## the receiver alone on a core, into monitor/reports/receiver.md
+	$(BIN)/python -m tests.bench_receiver
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
