@@ -23,13 +23,14 @@ import psutil
 
 from monitor.keyframe_media import KeyframeMedia
 from tests.bench_floor import floor
-from tests.bench_media import load_media
+from tests.bench_media import FPS, load_media
 from tests.bench_room import Room
 from tests.fakes import until
 
 WARM_UP_S = 4.0
 CONNECT_TIMEOUT_S = 60.0
 LAG_SAMPLE_S = 0.05
+BURST_S = 3.0
 LAST_PACKETS_S = 0.3
 
 Row = dict[str, Any]
@@ -113,6 +114,9 @@ async def _measure(args: argparse.Namespace, room: Room) -> Row:
     before = {key: len(times) for key, times in room.pictures.times.items()}
     lag: list[float] = []
     sampling = asyncio.create_task(_sample_lag(lag))
+    frames: list[float] = []
+    if args.burst:
+        asyncio.get_running_loop().call_later(args.seconds / 2 - BURST_S, _burst, room, frames)
     start_s, start_cpu_s = time.monotonic(), time.process_time()
     await asyncio.sleep(args.seconds)
     cpu_s, end_s = time.process_time() - start_cpu_s, time.monotonic()
@@ -120,7 +124,8 @@ async def _measure(args: argparse.Namespace, room: Room) -> Row:
     wall_s = end_s - start_s
     new = [times[before.get(key, 0) :] for key, times in room.pictures.times.items()]
     gaps = [float(gap) for times in new for gap in np.diff([start_s, *times, end_s])]
-    return {
+    burst = {"burst_frames": len(frames), "burst_expected": _sent_meanwhile(frames)}
+    return (burst if args.burst else {}) | {
         "path": args.path,
         "codec": args.codec,
         "height": args.height,
@@ -140,6 +145,21 @@ async def _measure(args: argparse.Namespace, room: Room) -> Row:
         "loop_lag_p99_ms": 1e3 * float(np.quantile(lag, 0.99)),
         "rss_mb": psutil.Process().memory_info().rss / 2**20,
     }
+
+
+def _burst(room: Room, frames: list[float]) -> None:
+    """Every frame of one among all."""
+    media = room.receivers[0].media
+    assert isinstance(media, KeyframeMedia)
+    media.burst(BURST_S, lambda time_s, rgb: frames.append(time_s))
+
+
+def _sent_meanwhile(frames: list[float]) -> int:
+    """How many frames the sender took between the first and the last of `frames`, both included;
+    at least 0.8 of BURST_S lies between them, or it was cut short."""
+    if not frames or frames[-1] - frames[0] < 0.8 * BURST_S:
+        return round(BURST_S * FPS)
+    return round((frames[-1] - frames[0]) * FPS) + 1
 
 
 async def _sample_lag(lag: list[float]) -> None:
@@ -185,6 +205,7 @@ def main() -> None:
     parser.add_argument("--core", type=int)
     parser.add_argument("--sender-core", type=int)
     parser.add_argument("--floor", action="store_true")
+    parser.add_argument("--burst", action="store_true")
     parser.add_argument("--profile", default="")
     args = parser.parse_args()
     if args.core is not None:
