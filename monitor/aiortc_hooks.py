@@ -53,15 +53,17 @@ class DtlsSrtp:
 
     def unprotect(self, data: bytes) -> bytes:
         try:
-            return bytes(self._unprotect(data))
+            packet: bytes = self._unprotect(data)
         except (pylibsrtp.Error, ValueError) as error:  # ValueError: longer than any packet
             raise SrtpError from error
+        return packet
 
     def unprotect_rtcp(self, data: bytes) -> bytes:
         try:
-            return bytes(self._unprotect_rtcp(data))
+            packet: bytes = self._unprotect_rtcp(data)
         except (pylibsrtp.Error, ValueError) as error:
             raise SrtpError from error
+        return packet
 
     def send_rtcp(self, data: bytes) -> None:
         """To the address that ICE chose; lost where there is none."""

@@ -68,6 +68,7 @@ class Endpoint(asyncio.DatagramTransport):
         self._pump = pump
         self._protocol = protocol
         self._peer: Address | None = None
+        self._from_peer: Callable[[bytes, float], None] = _nowhere
         self._failed = False
 
     def sendto(self, data: bytes, addr: Address) -> None:  # type: ignore[override]
@@ -93,7 +94,7 @@ class Endpoint(asyncio.DatagramTransport):
         asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
 
     def drain(self, arrival_s: float) -> None:
-        """Reads what has come."""
+        """Reads what has come. The hottest loop there is: 200 turns a participant-second."""
         receive = self.socket.recvfrom
         for _ in range(MAX_BATCH):
             try:
@@ -104,26 +105,28 @@ class Endpoint(asyncio.DatagramTransport):
                 logger.debug("datagram not read", extra={"error": str(error)})
                 continue
             try:
-                self._route(data, address, arrival_s)
+                if address == self._peer and data and 127 < data[0] < 192:
+                    self._from_peer(data, arrival_s)
+                elif data:  # an empty datagram says nothing
+                    self._route(data, address, arrival_s)
+                    if self.is_closing():
+                        return
             except Exception as error:
                 # Whoever finds the port may send anything: no datagram ends the reading of others,
                 # and the log is not theirs to fill.
                 level = logging.DEBUG if self._failed else logging.ERROR
                 self._failed = True
                 logger.log(level, "datagram failed", exc_info=error)
-            if self.is_closing():
-                return
 
     def _route(self, data: bytes, address: Address, arrival_s: float) -> None:
-        if not data:
-            return
         if self.sink is None or not 127 < data[0] < 192:
             self._protocol.datagram_received(data, address)
-            return
-        if address == self._peer:
-            self.sink.datagram(data, arrival_s)
         elif self.sink.first_datagram(data, arrival_s):
-            self._peer = address
+            self._peer, self._from_peer = address, self.sink.datagram
+
+
+def _nowhere(data: bytes, arrival_s: float) -> None:
+    raise AssertionError("there is no peer yet")
 
 
 class Pump:

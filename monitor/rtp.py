@@ -3,8 +3,10 @@
 import struct
 from typing import Final, NamedTuple
 
-HEADER: Final = struct.Struct("!BBHII")
-HEADER_BYTES: Final = HEADER.size
+_HEADER: Final = struct.Struct("!BBHII")
+HEADER_BYTES: Final = _HEADER.size
+unpack_header: Final = _HEADER.unpack_from
+"""(flags, marker and payload type, sequence, timestamp, SSRC) of at least HEADER_BYTES bytes."""
 SEQUENCES: Final = 1 << 16
 MAX_DROPOUT: Final = 3_000
 """A sequence number further ahead belongs to a restarted sender (RFC 3550 A.1), as does one further

@@ -18,7 +18,7 @@ from monitor.rtcp import (
     receiver_report,
     sender_reports,
 )
-from monitor.rtp import HEADER, HEADER_BYTES, Reception, RtpPacket, payload_of
+from monitor.rtp import HEADER_BYTES, Reception, RtpPacket, payload_of, unpack_header
 from monitor.rtp_source import Kind, PayloadFormat, Source
 from monitor.video_path import Feedback, VideoPath
 
@@ -76,6 +76,7 @@ class RtpSession:
         self._formats: dict[int, PayloadFormat] = {}
         self._sources: dict[int, Source] = {}
         self._current: dict[Kind, int] = {}
+        self._in_use: frozenset[int] = frozenset()
         self._report_s = 0.0
         self.due_s = 0.0
         self.packets = 0
@@ -101,14 +102,27 @@ class RtpSession:
         """One packet off the wire."""
         if len(data) < HEADER_BYTES:
             return
-        if 191 < data[1] < 224:  # RFC 5761 section 4
+        _, second, sequence, timestamp, ssrc = unpack_header(data)
+        if 191 < second < 224:  # RFC 5761 section 4
             self._rtcp(data, arrival_s)
-        else:
+            return
+        source = self._sources.get(ssrc)
+        if source is None or source.first is not None or ssrc not in self._in_use:
             self._rtp(data, arrival_s, None)
+            return
+        # What nearly all packets go through; `_rtp` does the same and more.
+        self.packets += 1
+        source.heard_s = arrival_s
+        extended = source.reception.add(sequence, timestamp, arrival_s)
+        kind = source.kind
+        if kind == "audio" or self._video.wants(extended, timestamp, arrival_s):
+            packet = self._decrypt(data)
+            if packet is not None:
+                self._deliver(kind, extended, second, timestamp, packet, arrival_s)
 
     def _rtp(self, data: bytes, arrival_s: float, packet: bytes | None) -> None:
         """`packet`: the same decrypted, if it is so already."""
-        _, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
+        _, second, sequence, timestamp, ssrc = unpack_header(data)
         self.packets += 1
         source = self._sources.get(ssrc) or self._new_source(data, arrival_s, packet)
         if source is None:
@@ -119,7 +133,7 @@ class RtpSession:
         kind = source.kind
         if kind == "rtx":
             wanted = self._video.wants_repair
-        elif ssrc != self._current[kind] and not self._takes_over(ssrc, kind, arrival_s):
+        elif ssrc not in self._in_use and not self._takes_over(ssrc, kind, arrival_s):
             return
         else:
             wanted = kind == "audio" or self._video.wants(extended, timestamp, arrival_s)
@@ -142,7 +156,7 @@ class RtpSession:
 
     def _new_source(self, data: bytes, arrival_s: float, packet: bytes | None) -> Source | None:
         """A source is one once a packet of it was decrypted: nobody else can make us keep state."""
-        _, second, sequence, _, ssrc = HEADER.unpack_from(data)
+        _, second, sequence, _, ssrc = unpack_header(data)
         form = self._formats.get(second & 0x7F)
         if form is None or (packet := packet or self._decrypt(data)) is None:
             return None
@@ -207,6 +221,7 @@ class RtpSession:
     def _switch(self, ssrc: int, kind: Kind) -> None:
         known = kind in self._current
         self._current[kind] = ssrc
+        self._in_use = frozenset(self._current.values())
         if not known:
             return
         if kind == "audio":
@@ -215,8 +230,7 @@ class RtpSession:
             self._video.restart()
 
     def _forget_oldest(self) -> None:
-        in_use = set(self._current.values())
-        idle = [ssrc for ssrc in self._sources if ssrc not in in_use]
+        idle = [ssrc for ssrc in self._sources if ssrc not in self._in_use]
         del self._sources[min(idle, key=lambda ssrc: self._sources[ssrc].heard_s)]
 
     def _rtcp(self, data: bytes, arrival_s: float) -> bool:
