@@ -45,6 +45,10 @@ async def test_a_minute_of_a_browser(kept: Kept, loop: Loop, tmp_path: Path) -> 
     late = kept.bitrate_bps(start_s + 2 * SETTLED_S, start_s + LENGTH_S)
     gaps = np.diff([at_s for at_s, _ in kept.pictures])
     settled = [rgb for at_s, rgb in kept.pictures if at_s > start_s + SETTLED_S]
+    assert settled, (
+        f"no picture after {SETTLED_S} s; before: {len(kept.pictures)}; {early / 1e3:.0f} kbit/s "
+        f"then, {late / 1e3:.0f} at the end; {requests} requests, {keyframes} keyframes"
+    )
     likeness = _likeness(settled, loop)
     print(
         f"\n{chromium_version()}: {requests} requests, {keyframes} keyframes, "
