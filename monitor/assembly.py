@@ -11,6 +11,7 @@ from vfd.decision import DecisionLimits, limits_from_calibration
 from vfd.faces import MtcnnDetector
 from vfd.finder import FaceFinder
 from vfd.quality import QualityLimits
+from vfd.still import StillDetector
 
 
 def configured_checkpoint(config: Config) -> Checkpoint:
@@ -39,7 +40,7 @@ def face_finder(config: Config) -> FaceFinder:
     faces = config.faces
     limits = {field.name: getattr(faces, field.name) for field in fields(QualityLimits)}
     detector = MtcnnDetector(threads=faces.detector_threads, min_score=faces.min_score)
-    return FaceFinder(detector, QualityLimits(**limits))
+    return FaceFinder(StillDetector(detector), QualityLimits(**limits))
 
 
 def weights_note(checkpoint: Checkpoint) -> str:

@@ -10,55 +10,11 @@ from typing import NamedTuple
 
 from av import AudioFrame
 
+from monitor.media_clock import ArrivalClock
 from monitor.mono import MonoResampler
 from vfd.types import SAMPLE_RATE_HZ, Audio
 
-SLACK_S = 0.04  # moves smaller than this would only tear small holes into running speech
-SPAN_S = 5.0  # in which two clocks drift apart by less than 1 ms
-JUMP_S = (
-    2.0  # later than any jitter buffer holds packets (1.6 s when the sender suppresses silence)
-)
-JUMP_AFTER_S = 1.0  # a stalled event loop catches up sooner
 CONTIGUOUS_S = 0.001  # media times closer than this are one run
-
-
-class AudioClock:
-    """Maps one stream's media time to the monitor's clock."""
-
-    def __init__(self) -> None:
-        self._offset_s: float | None = None
-        self._span_start_s = 0.0
-        self._span_min_s = 0.0
-        self._late_since_s: float | None = None
-
-    def offset_s(self, media_end_s: float, arrival_s: float) -> float:
-        """What to add to media time, now that the frame that ends at `media_end_s` has come."""
-        delay_s = arrival_s - media_end_s
-        if self._offset_s is None or delay_s < self._offset_s - SLACK_S:
-            return self._anchor(delay_s, arrival_s)
-        if delay_s > self._offset_s + JUMP_S:
-            if self._late_since_s is None:
-                self._late_since_s = arrival_s
-            if arrival_s - self._late_since_s >= JUMP_AFTER_S:
-                return self._anchor(delay_s, arrival_s)
-            return self._offset_s
-        self._late_since_s = None
-        return self._follow(delay_s, arrival_s)
-
-    def _anchor(self, delay_s: float, arrival_s: float) -> float:
-        self._offset_s = self._span_min_s = delay_s
-        self._span_start_s = arrival_s
-        self._late_since_s = None
-        return delay_s
-
-    def _follow(self, delay_s: float, arrival_s: float) -> float:
-        assert self._offset_s is not None
-        self._span_min_s = min(self._span_min_s, delay_s)
-        if arrival_s - self._span_start_s >= SPAN_S:
-            if abs(self._span_min_s - self._offset_s) > SLACK_S:
-                self._offset_s = self._span_min_s
-            self._span_min_s, self._span_start_s = delay_s, arrival_s
-        return self._offset_s
 
 
 class Hole(NamedTuple):
@@ -76,7 +32,7 @@ class AudioPlacer:
 
     def __init__(self, write: Callable[[float, Audio], None]) -> None:
         self._write = write
-        self._clock = AudioClock()
+        self._clock = ArrivalClock()
         self._resampler: MonoResampler | None = None
         self._format: tuple[int, str, str] | None = None
         self._run_start_s = 0.0  # media time

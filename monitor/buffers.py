@@ -41,6 +41,7 @@ class Snapshot:
 
     `audio` (48000,) float32, holes zero; `received` (48000,) bool. `faces` by time, none newer than
     `end_s`. `last_video_s`: the newest picture of any kind. `rejected`: the newest refusal.
+    `skew_s`: how much later than the sound the pictures of the same instant come, where known.
     """
 
     key: ParticipantKey
@@ -50,6 +51,7 @@ class Snapshot:
     faces: tuple[FaceFrame, ...]
     last_video_s: float | None
     rejected: tuple[float, Reason] | None
+    skew_s: float | None
     scoring: ScoringConfig
 
 
@@ -65,6 +67,7 @@ class ParticipantBuffer:
         self._faces: deque[FaceFrame] = deque(maxlen=MAX_FACES)
         self._last_video_s: float | None = None
         self._rejected: tuple[float, Reason] | None = None
+        self.skew_s: float | None = None
 
     def write_audio(self, time_s: float, samples: Audio) -> None:
         """Places `samples` (any number, float32 in [-1, 1]) so that the first lies at `time_s`.
@@ -99,6 +102,10 @@ class ParticipantBuffer:
             self._rejected = (time_s, reason)
         self.note_video(time_s)
 
+    def note_skew(self, skew_s: float | None) -> None:
+        """How much later than the sound the pictures of the same instant come; None: not known."""
+        self.skew_s = skew_s
+
     def snapshot(self, end_s: float) -> Snapshot:
         """The evidence of the `WINDOW_S` seconds up to `end_s`; what the ring does not hold is a
         hole."""
@@ -121,6 +128,7 @@ class ParticipantBuffer:
             faces=tuple(f for f in self._faces if f.time_s <= end_s),
             last_video_s=self._last_video_s,
             rejected=self._rejected,
+            skew_s=self.skew_s,
             scoring=self._scoring,
         )
 
@@ -171,6 +179,8 @@ def judge(snapshot: Snapshot) -> Window | Abstention:
     speech = share(frames)
     if speech < scoring.min_speech:
         return Abstention(snapshot.key, snapshot.end_s, Reason.NO_SPEECH, speech, coverage)
+    if snapshot.skew_s is not None and abs(snapshot.skew_s) > scoring.max_av_skew_s:
+        return Abstention(snapshot.key, snapshot.end_s, Reason.AV_SKEW, speech, coverage)
     faces = rank_faces(snapshot)
     if not faces:
         reason = _reason_without_face(snapshot)

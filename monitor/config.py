@@ -22,12 +22,13 @@ class Range(NamedTuple):
 Share = Annotated[float, Range(0.0, 1.0)]
 Cosine = Annotated[float, Range(-1.0, 1.0)]
 Threads = Annotated[int, Range(1, 64)]
+Port = Annotated[int, Range(0, 65_535)]
 
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
     host: str = "127.0.0.1"
-    port: Annotated[int, Range(0, 65_535)] = 8787  # 0: any free port
+    port: Port = 8787  # 0: any free port
     token: str = ""
     tls_certificate: str = ""
     tls_key: str = ""
@@ -46,6 +47,17 @@ class WhipConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiverConfig:
+    path: Literal["keyframe", "plain"] = "keyframe"
+    keyframe_interval_s: Annotated[float, Range(0.5, 30.0)] = 2.0
+    max_bitrate_bps: Annotated[int, Range(100_000, 50_000_000)] = 1_000_000
+    udp_port_min: Port = 0  # 0 for both: any free port
+    udp_port_max: Port = 0
+    addresses: tuple[str, ...] = ()
+    advertised_addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSection:
     checkpoint: str = ""  # empty: the weights that ship with the package
     engine: Literal["auto", "tensorrt", "cuda", "openvino", "torch"] = "auto"
@@ -61,6 +73,7 @@ class ScoringConfig:
     face_interval_s: Annotated[float, Range(0.1, 10.0)] = 0.5
     face_max_age_s: Annotated[float, Range(0.5, 60.0)] = 6.0
     faces_per_window: Annotated[int, Range(1, 8)] = 1
+    max_av_skew_s: Annotated[float, Range(0.05, 60.0)] = 1.0
     min_coverage: Share = 0.8
     min_speech: Share = 0.4
 
@@ -107,6 +120,7 @@ class MetricsConfig:
 class Config:
     server: ServerConfig = field(default_factory=ServerConfig)
     whip: WhipConfig = field(default_factory=WhipConfig)
+    receiver: ReceiverConfig = field(default_factory=ReceiverConfig)
     model: ModelSection = field(default_factory=ModelSection)
     scoring: ScoringConfig = field(default_factory=ScoringConfig)
     faces: FaceConfig = field(default_factory=FaceConfig)

@@ -15,6 +15,7 @@ def check_rules(config: Config, where: str) -> None:
         or _order_rule(config)
         or _alert_rule(config.alerts)
         or _ice_rule(config.whip.ice_servers)
+        or _receiver_rule(config)
     )
     if broken:
         raise ConfigError(f"{where}: {broken}")
@@ -89,3 +90,25 @@ def _ice_rule(servers: tuple[str, ...]) -> str:
         if not server.startswith("stun:"):
             return f"whip.ice_servers: {server!r}: expected stun:HOST or stun:HOST:PORT"
     return ""
+
+
+def _receiver_rule(config: Config) -> str:
+    receiver = config.receiver
+    low, high = receiver.udp_port_min, receiver.udp_port_max
+    if low > high or (low == 0) != (high == 0):
+        return "receiver.udp_port_min and udp_port_max: expected a range, or 0 and 0"
+    for key in ("addresses", "advertised_addresses"):
+        for address in getattr(receiver, key):
+            if not _is_address(address):
+                return f"receiver.{key}: {address!r}: expected an IP address"
+    if receiver.keyframe_interval_s > config.scoring.face_max_age_s:
+        return "scoring.face_max_age_s: expected at least receiver.keyframe_interval_s"
+    return ""
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,8 +1,9 @@
 """Whose CPU time it is: the process's time by stage, told apart by its threads.
 
 `faces` and `engine` are the threads of those names. `receiver` is the event loop's thread (packets,
-HTTP, bookkeeping) and the codec threads of aiortc. `other` is what is left of the process's total:
-native threads of libraries, helpers, and threads that ended before they were sampled.
+HTTP, bookkeeping) and the threads of the decoders, ours and aiortc's. `other` is what is left of the
+process's total: native threads of libraries, helpers, and threads that ended before they were
+sampled.
 """
 
 import asyncio
@@ -87,6 +88,8 @@ def _stage(name: str | None) -> Stage:
         return Stage.FACES
     if name.startswith("engine"):
         return Stage.ENGINE
-    if name == threading.main_thread().name or name.endswith("-decoder"):
+    if name.startswith("video decoder") or name.endswith("-decoder"):
+        return Stage.RECEIVER
+    if name == threading.main_thread().name:
         return Stage.RECEIVER
     return Stage.OTHER

@@ -215,10 +215,17 @@ def _each(sessions: Iterable[Session]) -> Iterator[Metric]:
     speech = GaugeMetricFamily(
         "vfd_participant_speech_ratio", "Share of speech in the last window.", labels=who
     )
+    skew = GaugeMetricFamily(
+        "vfd_av_skew_seconds",
+        "How much later than the sound the pictures of the same instant come, where known.",
+        labels=who,
+    )
     for session in sessions:
         verdict = session.verdict
         if verdict.statistic is not None:
             similarity.add_metric([*session.key], verdict.statistic)
         state.add_metric([*session.key, verdict.state.value], 1.0)
         speech.add_metric([*session.key], session.speech)
-    yield from (similarity, state, speech)
+        if session.buffer.skew_s is not None:
+            skew.add_metric([*session.key], session.buffer.skew_s)
+    yield from (similarity, state, speech, skew)

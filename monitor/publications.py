@@ -5,12 +5,10 @@ import hmac
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
-from monitor.config import Config
 from monitor.problems import Problem
-from monitor.receiver import FaceSink, Receiver
+from monitor.receiver import Receiver
 from monitor.sessions import Registry, Session, TooManyParticipants
 from vfd.types import ParticipantKey
 
@@ -38,17 +36,13 @@ class Publications:
     def __init__(
         self,
         registry: Registry,
-        faces: FaceSink,
-        config: Config,
-        executor: Executor,
+        new_receiver: Callable[[Session], Receiver],
         clock: Callable[[], float],
         on_joined: Callable[[Session], None],
         on_left: Callable[[Session], Awaitable[None]],
     ) -> None:
         self._registry = registry
-        self._faces = faces
-        self._config = config
-        self._executor = executor
+        self._new_receiver = new_receiver
         self._clock = clock
         self._on_joined = on_joined
         self._on_left = on_left
@@ -78,6 +72,10 @@ class Publications:
             raise Problem(404, "There is no such session; it may have ended.")
         await self._stop(publication)
 
+    def receivers(self) -> list[Receiver]:
+        """Of the live publications."""
+        return [publication.receiver for publication in self._live.values()]
+
     async def close(self) -> None:
         """Ends every publication and takes no more."""
         self._closed = True
@@ -101,7 +99,7 @@ class Publications:
             session = self._registry.join(key, self._clock())
         except TooManyParticipants as error:
             raise _overloaded(f"The monitor is full: {error}.") from error
-        receiver = Receiver(session, self._faces, self._config, self._executor, self._clock)
+        receiver = self._new_receiver(session)
         answer = await receiver.answer(offer)
         if self._closed:
             await receiver.close()

@@ -5,7 +5,7 @@ Late work is skipped and counted, never queued.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -127,7 +127,7 @@ def evaluate(scorer: Scorer, snapshots: Sequence[Snapshot], *, probe: bool = Fal
 
 class ScoringLoop:
     """Owns the engine's only thread while `run` runs. `clock` returns monotonic seconds, the time
-    by which the buffers are written."""
+    by which the buffers are written; `hear(end_s)` brings them up to the end of a window."""
 
     def __init__(
         self,
@@ -138,6 +138,7 @@ class ScoringLoop:
         bus: EventBus,
         metrics: Metrics,
         alerter: Alerter,
+        hear: Callable[[float], Awaitable[None]],
     ) -> None:
         self._registry = registry
         self._scorer = scorer
@@ -146,6 +147,7 @@ class ScoringLoop:
         self._bus = bus
         self._metrics = metrics
         self._alerter = alerter
+        self._hear = hear
         self._job: asyncio.Task[None] | None = None
         self.engine_up = True
 
@@ -180,6 +182,7 @@ class ScoringLoop:
             self._job.result()  # a defect of ours ends the loop instead of going unseen
         sessions = self._registry.sessions()
         if sessions or not self.engine_up:
+            await self._hear(end_s)
             snapshots = [session.buffer.snapshot(end_s) for session in sessions]
             step = self._step(executor, sessions, snapshots)
             self._job = asyncio.create_task(step, name="scoring step")

@@ -6,7 +6,7 @@ up any host name that a candidate carries. Offers are RFC 8866 text in the diale
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from monitor.problems import Problem
@@ -27,6 +27,11 @@ OPUS_MAP = re.compile(r"a=rtpmap:(\d+) opus/48000/2\r\n")
 # Browsers send speech at 32 kbit/s in a mode that filters low tones, unless asked for stereo, and
 # then the voice's embedding depends on the codec: 0.97 of cosine is left of it, with this 0.99.
 OPUS_WISHES = "maxaveragebitrate=96000;stereo=1"
+FEEDBACK = re.compile(r"^a=rtcp-fb:\S+ (nack pli|ccm fir)\r?$", re.MULTILINE)
+HOST_CANDIDATE = re.compile(
+    r"a=candidate:(?P<foundation>\S+)(?P<head> \d \w+ \d+ )(?P<address>\S+)"
+    r"(?P<tail> \d+ typ host.*)"
+)
 LINE = re.compile(r"[a-z]=.*")
 MEDIA_LINE = re.compile(r"m=([a-z]+) (\d{1,5})(?:/\d+)? ([A-Z/]+) (.+)")
 CANDIDATE = re.compile(
@@ -78,6 +83,29 @@ def ask_for_clear_sound(answer: str) -> str:
     """`answer` with what senders of Opus are asked for (RFC 7587 section 6.1), a wish to which
     nobody is bound."""
     return OPUS_MAP.sub(rf"\g<0>a=fmtp:\g<1> {OPUS_WISHES}\r\n", answer)
+
+
+def wants_fir(offer: str) -> bool:
+    """Whether the offer's video takes FIR (RFC 5104) but no PLI (RFC 4585) as the request for a
+    keyframe; with PLI, or neither, PLI it is."""
+    feedback = {match[1] for match in FEEDBACK.finditer(offer)}
+    return "ccm fir" in feedback and "nack pli" not in feedback
+
+
+def advertise(answer: str, addresses: Iterable[str]) -> str:
+    """`answer` with every host candidate once more under each of `addresses`, where a NAT forwards
+    the same ports; of the same family, since the ports are."""
+    lines = []
+    for line in answer.split("\r\n"):
+        lines.append(line)
+        match = HOST_CANDIDATE.fullmatch(line)
+        if match is None:
+            continue
+        for number, address in enumerate(addresses):
+            if (":" in address) == (":" in match["address"]):
+                foundation = f"{match['foundation']}{number}"
+                lines.append(f"a=candidate:{foundation}{match['head']}{address}{match['tail']}")
+    return "\r\n".join(lines)
 
 
 def _lines(body: bytes) -> list[str]:

@@ -25,6 +25,7 @@ from monitor.heap import trim_heap_forever
 from monitor.http import Parts, create_app
 from monitor.metrics import LoopLag, Metrics
 from monitor.publications import Publications
+from monitor.receiving import Receiving
 from monitor.scoring import Scorer, ScoringLoop
 from monitor.server import HttpServer, listening
 from monitor.sessions import Registry, Session
@@ -109,12 +110,9 @@ class Service:
         alerter = Alerter(checkpoint, limits, self._sinks(checkpoint, bus, metrics))
         faces = FaceWorker(self._finder or face_finder(config), metrics)
         stack.push_async_callback(faces.close)
-        scorer = Scorer(engine, config.scoring.faces_per_window, checkpoint.info.config.front_end)
-        scoring = ScoringLoop(registry, scorer, config.scoring, self._clock, bus, metrics, alerter)
-        self._own(scoring.run(), "scoring")
-        self._own(cpu.run(), "cpu sampling")
-        self._own(LoopLag(metrics).run(), "loop lag")
-        self._own(trim_heap_forever(executor), "heap")
+        receiving = Receiving(config, faces, executor, self._clock)
+        stack.callback(receiving.close)
+        await receiving.open()
 
         async def on_left(session: Session) -> None:
             await alerter.left(session)
@@ -122,13 +120,23 @@ class Service:
 
         publications = Publications(
             registry,
-            faces,
-            config,
-            executor,
+            receiving.receiver,
             self._clock,
             on_joined=lambda session: bus.publish(joined_event(session.key)),
             on_left=on_left,
         )
+
+        async def hear(end_s: float) -> None:
+            await receiving.hear(publications.receivers(), end_s)
+
+        scorer = Scorer(engine, config.scoring.faces_per_window, checkpoint.info.config.front_end)
+        scoring = ScoringLoop(
+            registry, scorer, config.scoring, self._clock, bus, metrics, alerter, hear
+        )
+        self._own(scoring.run(), "scoring")
+        self._own(cpu.run(), "cpu sampling")
+        self._own(LoopLag(metrics).run(), "loop lag")
+        self._own(trim_heap_forever(executor), "heap")
         parts = Parts(
             config=config,
             checkpoint=checkpoint,

@@ -11,6 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 import pytest_asyncio
+from hypothesis import settings
+
+settings.register_profile("tests", deadline=None, database=None, derandomize=True)
+settings.load_profile("tests")
 
 SETTLE_S = 3.0  # what a closed socket or a finished thread may still need
 

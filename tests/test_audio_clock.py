@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from av import AudioFrame
 
-from monitor.audio_clock import JUMP_AFTER_S, SLACK_S, AudioClock, AudioPlacer, Hole
+from monitor.audio_clock import AudioPlacer, Hole
 from monitor.buffers import ParticipantBuffer
 from monitor.config import ScoringConfig
+from monitor.media_clock import JUMP_AFTER_S, SLACK_S, ArrivalClock
 from tests.fakes import ALICE
 from vfd.types import Audio
 
@@ -102,12 +103,12 @@ def test_a_frame_without_a_time_is_left_out() -> None:
     assert not placed.window(0.1)[1].any()
 
 
-def feed(clock: AudioClock, start_s: float, end_s: float, delay_s: float) -> list[float]:
+def feed(clock: ArrivalClock, start_s: float, end_s: float, delay_s: float) -> list[float]:
     return [clock.offset_s(t, t + delay_s) for t in np.arange(start_s, end_s, PACKET_S)]
 
 
 def test_small_changes_of_delay_do_not_move_the_clock() -> None:
-    clock = AudioClock()
+    clock = ArrivalClock()
     rng = np.random.default_rng(0)
     offsets = {
         clock.offset_s(t, t + DELAY_S + rng.uniform(0, SLACK_S / 2))
@@ -117,13 +118,13 @@ def test_small_changes_of_delay_do_not_move_the_clock() -> None:
 
 
 def test_a_smaller_delay_is_believed_at_once() -> None:
-    clock = AudioClock()
+    clock = ArrivalClock()
     feed(clock, 0, 1, 0.5)
     assert clock.offset_s(1.0, 1.0 + DELAY_S) == pytest.approx(DELAY_S)
 
 
 def test_a_delay_that_has_grown_is_followed_within_ten_seconds() -> None:
-    clock = AudioClock()
+    clock = ArrivalClock()
     feed(clock, 0, 6, DELAY_S)
     offsets = feed(clock, 6, 16, 0.5)
     assert offsets[0] == pytest.approx(DELAY_S)
@@ -131,7 +132,7 @@ def test_a_delay_that_has_grown_is_followed_within_ten_seconds() -> None:
 
 
 def test_timestamps_that_jump_back_anchor_the_clock_anew() -> None:
-    clock = AudioClock()
+    clock = ArrivalClock()
     feed(clock, 100, 105, DELAY_S)
     offsets = [
         clock.offset_s(t, t + 105 + DELAY_S) for t in np.arange(0, JUMP_AFTER_S + 0.1, PACKET_S)
@@ -141,7 +142,7 @@ def test_timestamps_that_jump_back_anchor_the_clock_anew() -> None:
 
 
 def test_a_long_stall_of_the_reader_does_not_anchor_the_clock_anew() -> None:
-    clock = AudioClock()
+    clock = ArrivalClock()
     feed(clock, 0, 5, DELAY_S)
     burst = [clock.offset_s(t, 9.1) for t in np.arange(5, 9, PACKET_S)]
     assert burst == pytest.approx([DELAY_S] * len(burst), abs=SLACK_S)

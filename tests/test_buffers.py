@@ -176,6 +176,20 @@ def test_video_that_stopped_is_paused_and_a_face_nobody_renewed_is_stale(
     assert reason(buffer, 9.0) is Reason.FACE_STALE
 
 
+@pytest.mark.parametrize("skew_s", [1.1, -1.1])
+def test_sound_and_pictures_too_far_apart_are_not_compared(
+    buffer: ParticipantBuffer, skew_s: float
+) -> None:
+    speak(buffer, 0.0, 3.0)
+    show(buffer, 0.0, 3.0, 160)
+    buffer.note_skew(skew_s)
+    assert reason(buffer, 3.0) is Reason.AV_SKEW
+    buffer.note_skew(skew_s / 2)
+    assert isinstance(judge(buffer.snapshot(3.0)), Window)
+    buffer.note_skew(None)
+    assert isinstance(judge(buffer.snapshot(3.0)), Window)
+
+
 def test_the_best_fresh_face_comes_first_then_the_newest(buffer: ParticipantBuffer) -> None:
     for time_s, quality in [(9.8, 0.4), (9.2, 0.9), (8.0, 1.0), (8.5, 0.1), (3.0, 1.0)]:
         buffer.write_face(face(time_s, quality=quality))

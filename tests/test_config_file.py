@@ -84,6 +84,11 @@ def test_file_then_environment_override_the_defaults(tmp_path: Path) -> None:
         ("[alerts]\nwebhook_url = 'https://a.example'\n", "alerts.webhook_secret"),
         ("[server]\ntls_certificate = 'a.pem'\n", "expected both or neither"),
         ("[server]\ntls_certificate = 'a.pem'\ntls_key = 'b.pem'\n", "a file that exists"),
+        ("[receiver]\npath = 'fast'\n", "expected one of 'keyframe', 'plain'"),
+        ("[receiver]\nudp_port_min = 40000\n", "receiver.udp_port_min and udp_port_max"),
+        ("[receiver]\naddresses = ['eth0']\n", "receiver.addresses: 'eth0': expected an IP"),
+        ("[receiver]\nadvertised_addresses = ['a.example']\n", "receiver.advertised_addresses"),
+        ("[receiver]\nkeyframe_interval_s = 9.0\n", "scoring.face_max_age_s"),
         ("[server\n", "not valid TOML"),
     ],
 )

@@ -93,6 +93,9 @@ def test_participants_have_series_only_while_they_are_here(
     assert value(metrics, "vfd_participant_state", state="match", **who) == 1
     assert value(metrics, "vfd_participant_speech_ratio", **who) == pytest.approx(0.7)
     assert value(metrics, "vfd_participants", state="match") == 1
+    assert value(metrics, "vfd_av_skew_seconds", **who) is None
+    alice.buffer.note_skew(0.25)
+    assert value(metrics, "vfd_av_skew_seconds", **who) == pytest.approx(0.25)
     registry.leave(ALICE)
     assert not [name for name, labels in read(metrics) if ("participant", "alice") in labels]
     assert value(metrics, "vfd_participants", state="match") == 0

@@ -160,7 +160,12 @@ class Monitor:
             bus=self.bus,
             metrics=self.metrics,
             alerter=Alerter(checkpoint(), LIMITS, [RecordSink(self.bus, self.metrics)]),
+            hear=self.hear,
         )
+        self.heard_s: list[float] = []
+
+    async def hear(self, end_s: float) -> None:
+        self.heard_s.append(end_s)
 
     def talking(self, key: ParticipantKey = ALICE, grey: int = 160) -> Session:
         """Somebody whose sound and pictures already lie there for the next second."""

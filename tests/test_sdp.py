@@ -1,7 +1,7 @@
 import pytest
 
 from monitor.problems import Problem
-from monitor.sdp import accept_offer, ask_for_clear_sound
+from monitor.sdp import accept_offer, advertise, ask_for_clear_sound, wants_fir
 
 TRANSPORT = """a=ice-ufrag:abcd
 a=ice-pwd:abcdefghijklmnopqrstuvwx
@@ -124,3 +124,30 @@ def test_an_answer_asks_for_opus_that_leaves_voices_as_they_are() -> None:
 def test_an_answer_without_opus_asks_for_nothing() -> None:
     telephone = SESSION + AUDIO.replace("opus/48000/2", "PCMU/8000")
     assert ask_for_clear_sound(telephone) == telephone
+
+
+def test_a_sender_that_knows_fir_alone_is_asked_by_fir() -> None:
+    fir, pli = "a=rtcp-fb:96 ccm fir\r\n", "a=rtcp-fb:* nack pli\r\n"
+    assert wants_fir(fir)
+    assert not wants_fir(fir + pli)
+    assert not wants_fir(pli)
+    assert not wants_fir("a=rtcp-fb:96 nack\r\n")
+
+
+def test_addresses_beyond_a_nat_stand_beside_the_hosts_own() -> None:
+    own = "a=candidate:7 1 udp 2130706431 10.0.0.5 40000 typ host"
+    six = "a=candidate:8 1 udp 2130706431 fd00::2 40000 typ host"
+    reflexive = "a=candidate:9 1 udp 1694498815 198.51.100.9 40000 typ srflx raddr 10.0.0.5"
+    answer = "\r\n".join(["v=0", own, six, reflexive, "a=end-of-candidates", ""])
+    advertised = advertise(answer, ["203.0.113.7", "2001:db8::7"])
+    assert advertised.split("\r\n") == [
+        "v=0",
+        own,
+        "a=candidate:70 1 udp 2130706431 203.0.113.7 40000 typ host",
+        six,
+        "a=candidate:81 1 udp 2130706431 2001:db8::7 40000 typ host",
+        reflexive,
+        "a=end-of-candidates",
+        "",
+    ]
+    assert advertise(answer, []) == answer

@@ -1,0 +1,38 @@
+"""What a receiver needs of the way in which media is taken off a connection; there are two ways."""
+
+from typing import Protocol
+
+from aiortc import RTCConfiguration, RTCPeerConnection
+
+from monitor.sessions import Session
+from vfd.types import Rgb
+
+
+class FaceSink(Protocol):
+    """Takes pictures to look for faces in; must not block."""
+
+    def submit(self, session: Session, time_s: float, rgb: Rgb) -> None: ...
+
+
+class Media(Protocol):
+    """One participant's media. Belongs to the event loop."""
+
+    def connect(self, configuration: RTCConfiguration, offer: str) -> RTCPeerConnection:
+        """The connection that will answer `offer`; called once."""
+        ...
+
+    async def packets(self) -> int:
+        """Received so far, of any kind."""
+        ...
+
+    def ended(self) -> str:
+        """Why there will be no more, as one word for the log; empty while there may be."""
+        ...
+
+    def hear(self, end_s: float) -> None:
+        """Writes into the buffer what was said before `end_s`, as far as it is not there yet."""
+        ...
+
+    async def close(self) -> None:
+        """Ends what it started; the connection is closed by its owner. Idempotent."""
+        ...

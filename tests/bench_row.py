@@ -1,0 +1,223 @@
+"""One row of the receiver's benchmark, in a process of its own on a core of its own.
+
+    python -m tests.bench_row --path keyframe --codec VP8 --height 720 --count 20 --seconds 20
+
+Publishers run in another process on another core. Prints one JSON object.
+"""
+
+import argparse
+import asyncio
+import cProfile
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import numpy as np
+import psutil
+
+from monitor.keyframe_media import KeyframeMedia
+from tests.bench_floor import floor
+from tests.bench_media import FPS, load_media
+from tests.bench_room import Room
+from tests.fakes import until
+
+WARM_UP_S = 4.0
+CONNECT_TIMEOUT_S = 60.0
+LAG_SAMPLE_S = 0.05
+BURST_S = 3.0
+LAST_PACKETS_S = 0.3
+
+Row = dict[str, Any]
+
+
+async def measure(args: argparse.Namespace) -> Row:
+    """One row; the publishers' process is gone when it returns."""
+    media = load_media(args.codec, args.height)  # encoded before anything is measured
+    async with _publishers(args) as publishers:
+        with ThreadPoolExecutor(2, thread_name_prefix="helper") as executor:
+            room = Room(args.path, executor)
+            await room.receiving.open()
+            memory_before = psutil.Process().memory_info().rss
+            try:
+                row = await _hold(args, room, publishers)
+            finally:
+                await room.close()
+    grown = row["rss_mb"] - memory_before / 2**20
+    row["rss_mb_per_participant"] = grown / args.count
+    row["sound_correlation"] = statistics.fmean(t.correlation(media.sound) for t in room.tapes)
+    if args.floor:
+        alone = floor(args.codec, media)
+        row["keyframe_decode_ms"], row["audio_decode_ms"] = alone
+        pictures = row["pictures_per_participant_second"]
+        row["floor_cpu_ms"] = alone.keyframe_ms * pictures + alone.sound_ms
+    return row
+
+
+@asynccontextmanager
+async def _publishers(args: argparse.Namespace) -> AsyncIterator[asyncio.subprocess.Process]:
+    command = [sys.executable, "-m", "tests.packet_publisher"]
+    for name in ("count", "codec", "height", "loss", "run", "seed"):
+        command += [f"--{name}", str(getattr(args, name))]
+    if args.sender_core is not None:
+        command += ["--core", str(args.sender_core)]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=1 << 22)
+    assert process.stdin is not None
+    try:
+        yield process
+    finally:
+        process.stdin.close()
+        await process.wait()
+
+
+async def _hold(
+    args: argparse.Namespace, room: Room, publishers: asyncio.subprocess.Process
+) -> Row:
+    """Everybody joins, is measured, and says what was sent."""
+    for _ in range(args.count):
+        answer = await room.join((await _said(publishers))["offer"])
+        _say(publishers, json.dumps({"answer": answer}))
+    hops = asyncio.create_task(room.hop_forever())
+    row = await _measure(args, room)
+    _say(publishers, "stop")
+    said = await _said(publishers)
+    await asyncio.sleep(LAST_PACKETS_S)
+    row |= _delivery(room, said)
+    hops.cancel()
+    with suppress(asyncio.CancelledError):
+        await hops
+    return row
+
+
+async def _said(publishers: asyncio.subprocess.Process) -> Row:
+    assert publishers.stdout is not None
+    said: Row = json.loads(await publishers.stdout.readline())
+    return said
+
+
+def _say(publishers: asyncio.subprocess.Process, line: str) -> None:
+    assert publishers.stdin is not None
+    publishers.stdin.write(line.encode() + b"\n")
+
+
+async def _measure(args: argparse.Namespace, room: Room) -> Row:
+    with suppress(TimeoutError):
+        await until(room.seen, CONNECT_TIMEOUT_S)
+    await asyncio.sleep(WARM_UP_S)
+    room.forget()
+    before = {key: len(times) for key, times in room.pictures.times.items()}
+    lag: list[float] = []
+    sampling = asyncio.create_task(_sample_lag(lag))
+    frames: list[float] = []
+    if args.burst:
+        asyncio.get_running_loop().call_later(args.seconds / 2 - BURST_S, _burst, room, frames)
+    start_s, start_cpu_s = time.monotonic(), time.process_time()
+    await asyncio.sleep(args.seconds)
+    cpu_s, end_s = time.process_time() - start_cpu_s, time.monotonic()
+    sampling.cancel()
+    wall_s = end_s - start_s
+    new = [times[before.get(key, 0) :] for key, times in room.pictures.times.items()]
+    gaps = [float(gap) for times in new for gap in np.diff([start_s, *times, end_s])]
+    burst = {"burst_frames": len(frames), "burst_expected": _sent_meanwhile(frames)}
+    return (burst if args.burst else {}) | {
+        "path": args.path,
+        "codec": args.codec,
+        "height": args.height,
+        "participants": args.count,
+        "loss": args.loss,
+        "loss_run": args.run,
+        "seconds": round(wall_s, 1),
+        "cpu_ms_per_participant_second": cpu_s * 1e3 / wall_s / args.count,
+        "core_used": cpu_s / wall_s,
+        "audio_coverage": statistics.fmean(room.coverage) if room.coverage else 0.0,
+        "pictures_per_participant_second": sum(map(len, new)) / wall_s / args.count,
+        "picture_gap_p95_s": float(np.quantile(gaps, 0.95)),
+        "picture_gap_max_s": max(gaps),
+        "seen": len(room.pictures.times),
+        "picture_shape": list(room.pictures.shape),
+        "hops_skipped": room.skipped,
+        "loop_lag_p99_ms": 1e3 * float(np.quantile(lag, 0.99)),
+        "rss_mb": psutil.Process().memory_info().rss / 2**20,
+    }
+
+
+def _burst(room: Room, frames: list[float]) -> None:
+    """Every frame of one among all."""
+    media = room.receivers[0].media
+    assert isinstance(media, KeyframeMedia)
+    media.burst(BURST_S, lambda time_s, rgb: frames.append(time_s))
+
+
+def _sent_meanwhile(frames: list[float]) -> int:
+    """How many frames the sender took between the first and the last of `frames`, both included;
+    at least 0.8 of BURST_S lies between them, or it was cut short."""
+    if not frames or frames[-1] - frames[0] < 0.8 * BURST_S:
+        return round(BURST_S * FPS)
+    return round((frames[-1] - frames[0]) * FPS) + 1
+
+
+async def _sample_lag(lag: list[float]) -> None:
+    while True:
+        due_s = time.monotonic() + LAG_SAMPLE_S
+        await asyncio.sleep(LAG_SAMPLE_S)
+        lag.append(time.monotonic() - due_s)
+
+
+def _delivery(room: Room, said: Row) -> Row:
+    """What the publishers sent, against what arrived."""
+    sums = said["sums"]
+    total = {key: sum(s[key] for s in sums) for key in sums[0]}
+    row = {
+        "audio_delivered": 1 - total["audio_lost"] / max(1, total["audio_sent"]),
+        "video_delivered": 1 - total["video_lost"] / max(1, total["video_sent"]),
+        "keyframe_requests": total["keyframe_requests"],
+        "packets_resent": total["resent"],
+        "sender_busy": said["busy"],
+        "sender_late_p99_ms": 1e3 * said["late_p99_s"],
+    }
+    media = [receiver.media for receiver in room.receivers]
+    sessions = [m.rtp for m in media if isinstance(m, KeyframeMedia) and m.rtp]
+    if sessions:
+        arrived = sum(s.reception.received for rtp in sessions for s in rtp._sources.values())
+        put = total["audio_sent"] + total["video_sent"] + total["resent"]
+        put -= total["audio_lost"] + total["video_lost"]
+        row["packets_dropped"] = put - arrived
+        row["decrypted_share"] = sum(s.decrypted for s in sessions) / max(1, arrived)
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--path", choices=("keyframe", "plain"), default="keyframe")
+    parser.add_argument("--codec", choices=("VP8", "H264"), default="VP8")
+    parser.add_argument("--height", type=int, default=720)
+    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--loss", type=float, default=0.0)
+    parser.add_argument("--run", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=15.0)
+    parser.add_argument("--core", type=int)
+    parser.add_argument("--sender-core", type=int)
+    parser.add_argument("--floor", action="store_true")
+    parser.add_argument("--burst", action="store_true")
+    parser.add_argument("--profile", default="")
+    args = parser.parse_args()
+    if args.core is not None:
+        os.sched_setaffinity(0, {args.core})
+    if args.profile:
+        profile = cProfile.Profile()
+        row = profile.runcall(asyncio.run, measure(args))
+        profile.dump_stats(args.profile)
+    else:
+        row = asyncio.run(measure(args))
+    print(json.dumps(row))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""The keyframe way against real peers: bursts, loss, silence, senders that do not answer."""
+
+import asyncio
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from aiortc import RTCPeerConnection
+
+from monitor import aiortc_hooks
+from monitor.keyframe_media import KeyframeMedia
+from monitor.receiving import Receiving
+from tests.encoded import encoded, noise
+from tests.peers import Paced, Picture, Voice, new_peer, until
+from tests.test_receiver import KEYFRAME, Faces, Scene, receiving
+from vfd.types import Rgb
+
+SIZE = (320, 240)
+
+
+class Replayed(Paced):
+    """Sends what was encoded before, so that nobody's request changes anything."""
+
+    kind = "video"
+
+    def __init__(self, frames: list[bytes], rate_hz: int = 30) -> None:
+        super().__init__(1 / rate_hz)
+        self._frames = frames
+        self._clock = Fraction(1, rate_hz)
+
+    async def recv(self) -> "av.Packet[Any]":
+        index = await self.next_index()
+        packet = av.Packet(self._frames[index % len(self._frames)])
+        packet.pts, packet.time_base = index, self._clock
+        return packet
+
+
+class Pausing(Picture):
+    """Shows nothing while `off`."""
+
+    off = False
+
+    async def recv(self) -> av.VideoFrame:
+        while self.off:
+            await self.next_index()
+        return await super().recv()
+
+
+def media(scene: Scene) -> KeyframeMedia:
+    assert isinstance(scene.receiver.media, KeyframeMedia)
+    return scene.receiver.media
+
+
+def lose(peer: RTCPeerConnection, share: float, seed: int = 1) -> None:
+    """From now on `share` of what `peer` sends is lost, retransmissions too."""
+    dtls = peer.getSenders()[0].transport
+    send, rng = dtls._send_rtp, random.Random(seed)
+
+    async def lossy(data: bytes) -> None:
+        if rng.random() >= share:
+            await send(data)
+
+    dtls._send_rtp = lossy  # type: ignore[method-assign]
+
+
+def likeness(picture: Rgb, seed: int) -> float:
+    return float(np.corrcoef(picture.ravel(), noise(seed, *SIZE).ravel())[0, 1])
+
+
+async def test_a_burst_shows_every_frame_and_then_no_more() -> None:
+    async with receiving(new_peer(Voice(), Picture(noise(1, *SIZE)))) as scene:
+        await until(lambda: scene.faces.pictures)
+        shown: list[tuple[float, Rgb]] = []
+        media(scene).burst(2.0, lambda time_s, rgb: shown.append((time_s, rgb)))
+        await until(lambda: not media(scene).video.bursting)
+        count = len(shown)
+        assert count > 0.75 * 2.0 * 15
+        assert np.diff([time_s for time_s, _ in shown]).min() > 0
+        assert all(likeness(rgb, 1) > 0.5 for _, rgb in shown)
+        await asyncio.sleep(1.0)
+        assert len(shown) <= count + 1
+        seen = len(scene.faces.pictures)
+        await until(lambda: len(scene.faces.pictures) > seen)
+
+
+async def test_a_tenth_of_all_packets_lost_costs_a_tenth_of_the_sound_and_no_face() -> None:
+    peer = new_peer(Voice(), Picture(noise(1, *SIZE)))
+    async with receiving(peer) as scene:
+        await until(lambda: scene.coverage(1.0) == 1.0 and scene.faces.pictures)
+        lose(peer, 0.1)
+        await asyncio.sleep(3.5)
+        assert 0.75 < scene.coverage(3.0) < 1.0
+        times = [at_s for at_s, _ in scene.faces.pictures if at_s > time.monotonic() - 3.5]
+        assert len(times) >= 1
+        assert all(likeness(rgb, 1) > 0.8 for _, rgb in scene.faces.pictures)
+
+
+async def test_two_participants_never_show_each_other() -> None:
+    async with AsyncExitStack() as stack:
+        scenes = []
+        for seed in (1, 2):
+            peer = new_peer(Voice(), Picture(noise(seed, *SIZE)))
+            scenes.append(await stack.enter_async_context(receiving(peer)))
+            await until(lambda: scenes[-1].faces.pictures)
+            lose(peer, 0.05, seed)
+        await asyncio.sleep(3.0)
+        for seed, scene in enumerate(scenes, start=1):
+            assert len(scene.faces.pictures) > 1
+            for _, rgb in scene.faces.pictures:
+                assert likeness(rgb, seed) > 0.8
+                assert abs(likeness(rgb, 3 - seed)) < 0.1
+
+
+async def test_a_sender_that_answers_nobody_is_asked_ever_less_and_its_own_keyframes_are_used() -> (
+    None
+):
+    frames = encoded("VP8", *SIZE, 45, 1)
+    async with receiving(new_peer(Voice(), Replayed(frames))) as scene:
+        await until(lambda: len(scene.faces.pictures) > 2, 15.0)
+        times = [at_s for at_s, _ in scene.faces.pictures]
+        assert np.diff(times) == pytest.approx(1.5, abs=0.3)
+        assert media(scene).video.requests.sent < 12
+
+
+async def test_a_sender_without_keyframes_has_no_picture() -> None:
+    """Its delta frames are never decoded."""
+    async with receiving(new_peer(Voice(), Replayed(encoded("VP8", *SIZE, 45, 1)[1:]))) as scene:
+        await until(lambda: scene.coverage(1.0) == 1.0)
+        await asyncio.sleep(2.0)
+        assert not scene.faces.pictures
+        assert media(scene).video.requests.unanswered in (1, 2, 3, 4)
+        assert scene.session.buffer.snapshot(time.monotonic()).last_video_s is not None
+
+
+async def test_a_camera_that_pauses_is_noticed_and_its_return_too() -> None:
+    picture = Pausing(noise(1, *SIZE))
+    async with receiving(new_peer(Voice(), picture)) as scene:
+        await until(lambda: scene.faces.pictures)
+        picture.off = True
+        await asyncio.sleep(3.0)
+        seen, asked = len(scene.faces.pictures), media(scene).video.requests.sent
+        snapshot = scene.session.buffer.snapshot(time.monotonic())
+        assert snapshot.last_video_s is not None
+        assert time.monotonic() - snapshot.last_video_s > 2.0
+        await asyncio.sleep(1.0)
+        assert media(scene).video.requests.sent == asked
+        picture.off = False
+        await until(lambda: len(scene.faces.pictures) > seen)
+        assert not scene.running.done()
+
+
+async def test_the_size_may_change_in_the_middle() -> None:
+    frames = [*encoded("VP8", 320, 240, 20, 1), *encoded("VP8", 160, 120, 20, 1)]
+    async with receiving(new_peer(Voice(), Replayed(frames, 20))) as scene:
+
+        def shapes() -> set[tuple[int, ...]]:
+            return {rgb.shape for _, rgb in scene.faces.pictures}
+
+        await until(lambda: shapes() == {(240, 320, 3), (120, 160, 3)}, 20.0)
+
+
+async def test_the_plain_way_is_taken_where_the_libraries_have_changed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(aiortc_hooks.TESTED, "aioice", "0.12")
+    with ThreadPoolExecutor(1) as executor:
+        chosen = Receiving(KEYFRAME, Faces(), executor, time.monotonic)
+        await chosen.open()
+        chosen.close()
+    assert chosen.path == "plain"
+    (record,) = [r for r in caplog.records if r.levelname == "ERROR"]
+    assert "plain" in record.message
+    assert "aioice is 0.13" in record.__dict__["reason"]
