@@ -7,8 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from training.export_validation import export_validation
-from training.prepare import Amounts, Split, prepare
+from training import prepare_cli
 from vfd.checkpoint import CheckpointError
 
 
@@ -26,36 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="vfd-train", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_prepare(commands.add_parser("prepare", help="draw and speak synthetic people"))
+    prepare_cli.add_commands(commands)
     _add_pretrain(commands.add_parser("pretrain", help="train a model on prepared people"))
     _add_evaluate(commands.add_parser("evaluate", help="measure it on people never seen"))
-    _add_export(commands.add_parser("export-validation", help="people to judge an engine by"))
     return parser
-
-
-def _add_prepare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, required=True, help="folder to fill")
-    parser.add_argument("--identities", type=int, default=2600, help="people to train on")
-    parser.add_argument("--validation", type=int, default=120, help="people to set the threshold")
-    parser.add_argument("--test", type=int, default=300, help="people to report on")
-    parser.add_argument("--faces", type=int, default=2, help="crops of each")
-    parser.add_argument("--voices", type=int, default=2, help="clips of each")
-    parser.add_argument("--clip-s", type=float, default=4.0, help="length of a clip, seconds")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.set_defaults(run=_prepare)
-
-
-def _prepare(options: argparse.Namespace) -> None:
-    amounts = Amounts(
-        options.identities,
-        options.validation,
-        options.test,
-        options.faces,
-        options.voices,
-        options.clip_s,
-    )
-    prepare(options.out, amounts, options.seed, options.workers)
 
 
 def _add_pretrain(parser: argparse.ArgumentParser) -> None:
@@ -98,19 +71,6 @@ def _evaluate(options: argparse.Namespace) -> None:
     print(as_json(report, command) if options.json else markdown(report, command))
     if options.report is not None:
         write_report(report, options.report, command)
-
-
-def _add_export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, help="folder that prepare filled")
-    parser.add_argument("--out", type=Path, required=True, help="file to write (.npz)")
-    parser.add_argument("--split", type=Split, choices=list(Split), default=Split.VALIDATION)
-    parser.add_argument("--people", type=int, help="at most so many; all if not given")
-    parser.set_defaults(run=_export)
-
-
-def _export(options: argparse.Namespace) -> None:
-    people = export_validation(options.data, options.out, options.split, options.people)
-    print(f"{options.out}: {people} people")
 
 
 def _command() -> str:
