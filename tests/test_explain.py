@@ -16,8 +16,9 @@ from engines.explain import (
 )
 from engines.load import load_engine
 from tests.fakes import FakeEngine, engine_error
-from training.degrade import CALL, film, say
-from training.people import TEST_SEED, draw_person
+from training.lines import CALL, draw_settings, send_pictures, send_voice
+from training.people import TEST_SEED
+from training.readers.synthetic import DrawnMedia
 from vfd.checkpoint import load_checkpoint, shipped_checkpoint_path
 from vfd.faces import MtcnnDetector
 from vfd.finder import FaceFinder
@@ -134,12 +135,13 @@ DRAWS = 8
 @cache
 def person(number: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Somebody whom no training has seen, as received from a call."""
-    traits = draw_person(TEST_SEED + 70 + number)
-    rng = np.random.default_rng(number)
+    seed, rng = TEST_SEED + 70 + number, np.random.default_rng(number)
+    media, settings = DrawnMedia(seed, seed, (number,), 3.0), draw_settings(CALL, rng)
     finder = FaceFinder(MtcnnDetector(), QualityLimits())
-    found = (finder.find(film(traits.face, CALL, rng), 0.0) for _ in range(9))
+    looks = media.looks(range(9), CALL.pictures)
+    found = (finder.find(send_pictures(look.run(), settings), 0.0) for look in looks)
     face = next(f for f in found if isinstance(f, FaceFrame))
-    return stft512(say(traits.voice, 3.0, CALL, rng)), face.rgb
+    return stft512(send_voice(media.sound(3.0), settings, rng)), face.rgb
 
 
 def top(values: NDArray[np.floating]) -> Cells:

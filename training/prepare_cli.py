@@ -7,7 +7,7 @@ from pathlib import Path
 from training.clips import Split
 from training.dataset import Dataset, Ratios
 from training.export_validation import export_validation
-from training.preparation import Options, prepare
+from training.prepare import Options, prepare
 from training.prepare_report import as_text
 from training.prepare_workers import Runner, in_processes
 from training.readers import deepfake_timit, dfdc, fakeavceleb, lists, voxceleb2

@@ -55,7 +55,7 @@ class DrawnMedia:
     voice: int
     seed: tuple[int, ...]
     duration_s: float
-    family: VoiceFamily
+    family: VoiceFamily = "source-filter"
 
     def sound(self, max_s: float) -> Audio:
         rng = np.random.default_rng((*self.seed, 1))
