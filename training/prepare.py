@@ -70,13 +70,13 @@ def _tasks(
 ) -> list[ShardTask]:
     """Clips in an order of their own, so that a stream of shards is a mixture of identities. The
     small splits first: what is wrong with a data set then shows in minutes, not in days."""
-    tasks = []
+    tasks, folder = [], out.resolve()  # a worker may run elsewhere
     for split, numbers in sorted(chosen.items(), key=lambda item: len(item[1])):
         order = np.random.default_rng(options.effort.seed).permutation(len(numbers))
         for shard, start in enumerate(range(0, len(order), options.shard_clips)):
             part = order[start : start + options.shard_clips]
             entries = tuple(dataset.entries[numbers[k]] for k in part)
-            tasks.append(ShardTask(out, f"{split}-{shard:05d}", split, entries, options.effort))
+            tasks.append(ShardTask(folder, f"{split}-{shard:05d}", split, entries, options.effort))
     return tasks
 
 

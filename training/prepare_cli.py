@@ -68,6 +68,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
+def _place(text: str) -> Path:
+    """Whole: workers may run elsewhere."""
+    return Path(text).resolve()
+
+
 def _ratios(text: str) -> Ratios:
     try:
         train, validation, test = (float(part) for part in text.split(":"))
@@ -77,7 +82,7 @@ def _ratios(text: str) -> Ratios:
 
 
 def _add_voxceleb2(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("root", type=Path, help="the folder with dev/ and test/, or mp4/")
+    parser.add_argument("root", type=_place, help="the folder with dev/ and test/, or mp4/")
     parser.add_argument("--meta", type=Path, help="vox2_meta.csv, for the sex of the speakers")
     parser.add_argument(
         "--leave-out",
@@ -95,7 +100,7 @@ def _add_voxceleb2(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_dfdc(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("root", type=Path, help="the folder with dfdc_train_part_*/")
+    parser.add_argument("root", type=_place, help="the folder with dfdc_train_part_*/")
     parser.add_argument(
         "--allow-list", type=Path, help="clips to keep, a file name a line: no camera's voice"
     )
@@ -103,13 +108,13 @@ def _add_dfdc(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_fakeavceleb(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("root", type=Path, help="the folder with meta_data.csv")
+    parser.add_argument("root", type=_place, help="the folder with meta_data.csv")
     parser.set_defaults(read=lambda o: fakeavceleb.read_fakeavceleb(o.root))
 
 
 def _add_timit(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("root", type=Path, help="DeepfakeTIMIT, with lower_quality/ inside")
-    parser.add_argument("--vidtimit", type=Path, required=True, help="VidTIMIT, its real clips")
+    parser.add_argument("root", type=_place, help="DeepfakeTIMIT, with lower_quality/ inside")
+    parser.add_argument("--vidtimit", type=_place, required=True, help="VidTIMIT, its real clips")
     parser.add_argument("--quality", choices=deepfake_timit.QUALITIES, required=True)
     parser.set_defaults(
         read=lambda o: deepfake_timit.read_deepfake_timit(o.root, o.vidtimit, o.quality)
@@ -117,17 +122,17 @@ def _add_timit(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_folder(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("root", type=Path)
+    parser.add_argument("root", type=_place)
     parser.set_defaults(read=lambda o: lists.read_folder(o.root))
 
 
 def _add_csv(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("root", type=Path, help="the CSV file; paths are relative to it")
+    parser.add_argument("root", type=_place, help="the CSV file; paths are relative to it")
     parser.set_defaults(read=lambda o: lists.read_csv(o.root))
 
 
 def _add_list(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("root", type=Path, help="the list; paths are relative to it")
+    parser.add_argument("root", type=_place, help="the list; paths are relative to it")
     parser.add_argument(
         "--labels", choices=("fake", "identity"), default="fake", help="what the labels say"
     )
