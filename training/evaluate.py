@@ -22,7 +22,7 @@ from training.score_files import ScoreTable
 from training.shard_files import REPORT
 from training.shard_set import ShardSet, open_split
 from training.slices import slices
-from vfd.checkpoint import Checkpoint, load_checkpoint
+from vfd.checkpoint import Calibration, Checkpoint, load_checkpoint
 from vfd.metrics import best_threshold
 from vfd.model import VfdModel
 
@@ -59,14 +59,16 @@ class SliceResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """`tables` and `results` by scorer, the first being the one that this is about. `provenance`
-    and `data` are facts to print."""
+    """`tables` and `results` by scorer, the first being the one that this is about. `calibration`
+    and `evidence` of a checkpoint. `provenance` and `data` are facts to print."""
 
     name: str
     tables: dict[str, ScoreTable]
     results: dict[str, Result]
     slices: list[SliceResult]
     neutral: list[Neutral] = field(default_factory=list)
+    calibration: Calibration | None = None
+    evidence: Evidence | None = None
     provenance: dict[str, str] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
 
@@ -108,6 +110,8 @@ def evaluate(checkpoint: Path, folder: Path, protocol: Protocol) -> Evaluation:
         results=results,
         slices=_sliced(table, threshold, protocol.resamples),
         neutral=neutralised(table, tables[BEST], fewer) if synthetic else [],
+        calibration=loaded.info.calibration,
+        evidence=evidence,
         provenance=provenance(checkpoint, loaded),
         data=_data(folder) | dataclasses.asdict(protocol),
     )

@@ -1,4 +1,4 @@
-"""`vfd-train evaluate`, `calibrate` and `capacity`."""
+"""`vfd-train evaluate`, `calibrate`, `curve` and `capacity`."""
 
 import argparse
 from pathlib import Path
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 def add_commands(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
 ) -> None:
-    """Adds the parsers of the three commands to the subparsers of `vfd-train`."""
+    """Adds the parsers of the four commands to the subparsers of `vfd-train`."""
     _add_evaluate(commands.add_parser("evaluate", help="measure it on people never seen"))
     _add_calibrate(commands.add_parser("calibrate", help="fit lambda and the statistics of scores"))
+    _add_curve(commands.add_parser("curve", help="draw what a sweep found (Fig. 11)"))
     _add_capacity(commands.add_parser("capacity", help="time and cost of a training on GPUs"))
 
 
@@ -185,6 +186,20 @@ def _calibrate(options: argparse.Namespace) -> None:
     table: ScoreTable = read_scores(options.scores)
     out = options.out or options.checkpoint
     print(markdown(*calibrate(options.checkpoint, table, out)))
+
+
+def _add_curve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sweep", type=Path, help="sweep.csv")
+    parser.add_argument("--out", type=Path, required=True, help="PNG to write")
+    parser.add_argument("--title", default="")
+    parser.set_defaults(run=_curve)
+
+
+def _curve(options: argparse.Namespace) -> None:
+    from training.plots import save, sweep_curve  # matplotlib takes a second to load
+    from training.sweep_file import read_sweep
+
+    save(sweep_curve(read_sweep(options.sweep), options.title), options.out)
 
 
 def _add_capacity(parser: argparse.ArgumentParser) -> None:
