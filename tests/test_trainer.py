@@ -3,12 +3,13 @@
 import dataclasses
 import os
 import socket
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 
 from tests.toy_clips import SMALL, ToyClips, recipe
 from training.batches import Batches
@@ -39,6 +40,7 @@ RECIPES = {"match": EVERYTHING} | FINE_TUNING
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PRESETS, "nano", SMALL)  # type: ignore[attr-defined]
+    torch.set_num_threads(1)
 
 
 def gradients(chosen: Recipe, group: Processes = ALONE) -> dict[str, torch.Tensor]:
@@ -51,6 +53,15 @@ def gradients(chosen: Recipe, group: Processes = ALONE) -> dict[str, torch.Tenso
     return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
 
 
+def assert_alike(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    """But for what another order of additions changes."""
+    assert found.keys() == expected.keys()
+    least = 1e-5 * max(float(gradient.norm()) for gradient in expected.values())
+    for name, gradient in expected.items():
+        off = float((found[name] - gradient).norm())
+        assert off <= 1e-3 * float(gradient.norm()) + least, name
+
+
 def with_optimiser(chosen: Recipe, **changes: object) -> Recipe:
     optimiser = dataclasses.replace(chosen.optimiser, **changes)  # type: ignore[arg-type]
     return dataclasses.replace(chosen, optimiser=optimiser)
@@ -59,21 +70,19 @@ def with_optimiser(chosen: Recipe, **changes: object) -> Recipe:
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_few_clips_are_learned_by_heart(name: str) -> None:
     torch.manual_seed(1)
-    chosen = with_optimiser(RECIPES[name], learning_rate=3e-3, weight_decay=0.0, steps=40)
+    chosen = with_optimiser(RECIPES[name], learning_rate=1e-2, weight_decay=0.0, steps=40)
     batch = Batches(CLIPS, chosen)[1]
     with closing(Trainer(TrainedModel(chosen, 8, 3), chosen, ALONE)) as trainer:
-        parts = [trainer.step(batch, 1 + number % 20) for number in range(30)]
+        parts = [trainer.step(batch, 1 + number) for number in range(12)]
     for part, first in parts[0].items():
-        assert parts[-1][part] < 0.8 * first, part
+        assert parts[-1][part] < 0.9 * first, part
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_batch_in_parts_has_the_gradients_of_the_whole(name: str) -> None:
     whole = gradients(RECIPES[name])
     parts = gradients(with_optimiser(RECIPES[name], accumulate=2))
-    assert whole.keys() == parts.keys()
-    for parameter, gradient in whole.items():
-        torch.testing.assert_close(parts[parameter], gradient, rtol=1e-3, atol=1e-6)
+    assert_alike(parts, whole)
 
 
 def test_bf16_stays_close_to_f32() -> None:
@@ -93,27 +102,32 @@ def test_the_learning_rate_warms_up_and_fades() -> None:
     assert rates[9:] == sorted(rates[9:], reverse=True)
 
 
-def _one_of_two(rank: int, port: int, folder: Path) -> None:
-    """Runs in a process of its own."""
-    environment = {"RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    os.environ |= {name: str(value) for name, value in environment.items()}
+def one_of_two(folder: Path) -> None:
+    """Runs in a process of its own, which the environment tells its rank."""
     torch.set_num_threads(1)
     PRESETS["nano"] = SMALL  # type: ignore[index]
     with processes("cpu") as group:
         found = {name: gradients(chosen, group) for name, chosen in RECIPES.items()}
         found["in parts"] = gradients(with_optimiser(EVERYTHING, accumulate=2), group)
-    torch.save(found, folder / f"{rank}.pt")
+        torch.save(found, folder / f"{group.rank}.pt")
 
 
 def test_two_processes_have_the_gradients_of_one(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    mp.start_processes(_one_of_two, (port, tmp_path), nprocs=2, start_method="spawn")
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    program = f"from tests.test_trainer import *; one_of_two(Path({str(tmp_path)!r}))"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", program],
+            env={**os.environ, **place, "WORLD_SIZE": "2", "RANK": str(rank)},
+            cwd=Path(__file__).parents[1],
+        )
+        for rank in (0, 1)
+    ]
+    assert [process.wait() for process in started] == [0, 0]
     found = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
     for name, chosen in {**RECIPES, "in parts": EVERYTHING}.items():
         alone = gradients(chosen)
         for shared in found:
-            assert shared[name].keys() == alone.keys()
-            for parameter, gradient in alone.items():
-                torch.testing.assert_close(shared[name][parameter], gradient, rtol=1e-3, atol=1e-6)
+            assert_alike(shared[name], alone)

@@ -110,5 +110,4 @@ def averaged(module: nn.Module, processes: Processes) -> nn.Module:
     if processes.count == 1 or not any(p.requires_grad for p in module.parameters()):
         return module
     devices = [processes.device.index] if processes.device.type == "cuda" else None
-    # Buffers are statistics over the gathered batch, alike everywhere: nothing to broadcast.
-    return DistributedDataParallel(module, device_ids=devices, broadcast_buffers=False)
+    return DistributedDataParallel(module, device_ids=devices)
