@@ -96,7 +96,9 @@ def evaluate(checkpoint: Path, folder: Path, protocol: Protocol) -> Evaluation:
     tables = {MODEL: table}
     if synthetic:
         tables[BEST] = best_possible(table)
-    tables[TRIVIAL] = _trivial(folder, evidence, protocol, table)
+    trivial = _trivial(folder, evidence, protocol, table)
+    if trivial is not None:
+        tables[TRIVIAL] = trivial
     tables[PATIENT] = pooled(table, ("voice_id", "face_id"))
     threshold = loaded.info.calibration.threshold
     fewer = min(SLICE_RESAMPLES, protocol.resamples)
@@ -121,11 +123,20 @@ def score_checkpoint(
     checkpoint: Path, folder: Path, protocol: Protocol
 ) -> tuple[Evidence, ScoreTable]:
     """The table of a checkpoint's scores, and what they were computed from."""
+    evidence, _, table = gather_pairs(checkpoint, folder, protocol)
+    return evidence, table
+
+
+def gather_pairs(
+    checkpoint: Path, folder: Path, protocol: Protocol
+) -> tuple[Evidence, Pairs, ScoreTable]:
+    """What a checkpoint makes of a split, which pairs are judged, and their scores."""
     clips = open_split(folder, protocol.split)
     model = VfdModel.from_checkpoint(checkpoint).eval()
     evidence = gather(model, clips, protocol.line, protocol.windows, protocol.crops)
     clips.close()
-    return evidence, table_of(evidence, _pairs(evidence, protocol))
+    pairs = _pairs(evidence, protocol)
+    return evidence, pairs, table_of(evidence, pairs)
 
 
 def evaluate_scores(
@@ -160,9 +171,15 @@ def _pairs(evidence: Evidence, protocol: Protocol) -> Pairs:
     return swapped_pairs(evidence, protocol.swaps, protocol.seed)
 
 
-def _trivial(folder: Path, evidence: Evidence, protocol: Protocol, table: ScoreTable) -> ScoreTable:
-    """The baseline learns from the training split where there is one, and never from the test."""
-    learnt: ShardSet = open_split(folder, _split_to_learn_from(folder))
+def _trivial(
+    folder: Path, evidence: Evidence, protocol: Protocol, table: ScoreTable
+) -> ScoreTable | None:
+    """The baseline learns from another split, the training one where there is one; None for a
+    folder that holds test people alone."""
+    other = _split_to_learn_from(folder, protocol.split)
+    if other is None:
+        return None
+    learnt: ShardSet = open_split(folder, other)
     baseline = fit_baseline(learnt, protocol.line)
     learnt.close()
     pairs = _pairs(evidence, protocol)
@@ -170,11 +187,11 @@ def _trivial(folder: Path, evidence: Evidence, protocol: Protocol, table: ScoreT
     return table.with_scores(scores)
 
 
-def _split_to_learn_from(folder: Path) -> Split:
+def _split_to_learn_from(folder: Path, judged: Split) -> Split | None:
     for split in (Split.TRAIN, Split.VALIDATION):
-        if any(folder.glob(f"{split}-*.jsonl")):
+        if split != judged and any(folder.glob(f"{split}-*.jsonl")):
             return split
-    raise FileNotFoundError(f"{folder}: neither a training nor a validation split to learn from")
+    return None
 
 
 def _sliced(table: ScoreTable, threshold: float | None, resamples: int) -> list[SliceResult]:

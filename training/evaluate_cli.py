@@ -48,6 +48,10 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     out.add_argument("--scores-out", type=Path, metavar="FILE", help="scores of the first as CSV")
     out.add_argument("--cross", action="store_true", help="train-on-X, test-on-Y matrix of AUCs")
     out.add_argument(
+        "--pretraining", action="store_true", help="face, voice and matching accuracy (Table 4)"
+    )
+    out.add_argument("--heads", type=Path, help="modulators that training left, for --pretraining")
+    out.add_argument(
         "--table",
         choices=["dfdc", "fakeavceleb", "timit-lq", "timit-hq"],
         help="print the result among those of the paper's Table 1, as being of this set",
@@ -58,6 +62,9 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     if options.cross:
         _cross(options)
+        return
+    if options.pretraining:
+        _pretraining(options)
         return
     evaluations = _evaluations(options)
     _print(evaluations, options)
@@ -112,6 +119,20 @@ def _cross(options: argparse.Namespace) -> None:
         raise ValueError("--cross wants --checkpoint NAME=FILE and --data NAME=FOLDER, each once")
     for protocol in _protocols(options):
         print(matrix_markdown(cross(checkpoints, tests, protocol)))
+
+
+def _pretraining(options: argparse.Namespace) -> None:
+    from training.evaluate import gather_pairs
+    from training.pretraining_accuracy import markdown, pretraining_accuracy
+    from vfd.checkpoint import load_checkpoint
+
+    for name, checkpoint in _named(options.checkpoint).items():
+        threshold = load_checkpoint(checkpoint).info.calibration.threshold
+        for folder in _named(options.data).values():
+            for protocol in _protocols(options):
+                evidence, pairs, table = gather_pairs(checkpoint, folder, protocol)
+                found = pretraining_accuracy(evidence, pairs, table.score, threshold, options.heads)
+                print(markdown(found, name))
 
 
 def _compare(options: argparse.Namespace) -> None:
