@@ -86,6 +86,7 @@ def test_a_deepfake_protocol_on_the_same_clips(checkpoint: Path, folder: Path) -
     protocol = Protocol(line="low-rate", pairs="clips", windows=1, crops=1, resamples=20)
     found = evaluate(checkpoint, folder, protocol)
     assert (found.result.n_real, found.result.n_fake) == (16, 8)
+    assert found.results[PATIENT].n_real == 16  # clips are judged, not people
     assert {(s.attribute, s.condition) for s in found.slices} >= {("manipulation", "face swap")}
 
 

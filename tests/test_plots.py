@@ -26,6 +26,13 @@ def table(count: int = 4000, seed: int = 0) -> ScoreTable:
     return ScoreTable(ids, ids, np.where(real, ids, np.roll(ids, 1)), real, score, 0 * score, {})
 
 
+@pytest.fixture(scope="module", autouse=True)
+def fonts(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """matplotlib keeps font files open for good, those of exponents too: opened before anybody
+    counts."""
+    plots.save(plots.roc_curves({"x": table(40)}, "λ"), tmp_path_factory.mktemp("fonts") / "x.png")
+
+
 def test_each_kind_of_the_histogram_adds_up_to_all() -> None:
     figure = plots.histogram(table(), 0.25, "title")
     bars = list(figure.axes[0].containers)

@@ -64,7 +64,8 @@ def _what_it_says(evaluations: Sequence[Evaluation]) -> list[str]:
         "A pair is a 3-second window of voice and one face; real pairs are of one person.",
         "Intervals are of 95 %, by a bootstrap over identities. Accuracy is at a lambda that was",
         "chosen on validation people; coverage is the share of pairs that got a score. A dash: not",
-        "measurable, or too few pairs for so small a rate.",
+        "measurable, or too few pairs for so small a rate. Clips that could not even be prepared",
+        "(no face, no speech, ...) are counted under `dropped` at the end.",
     ]
     if any(BEST in e.tables for e in evaluations):
         lines += [

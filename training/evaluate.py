@@ -99,7 +99,8 @@ def evaluate(checkpoint: Path, folder: Path, protocol: Protocol) -> Evaluation:
     trivial = _trivial(folder, evidence, protocol, table)
     if trivial is not None:
         tables[TRIVIAL] = trivial
-    tables[PATIENT] = pooled(table, ("voice_id", "face_id"))
+    by_clip = _kind(evidence, protocol) == "clips"
+    tables[PATIENT] = pooled(table, ("clip",) if by_clip else ("voice_id", "face_id"))
     threshold = loaded.info.calibration.threshold
     fewer = min(SLICE_RESAMPLES, protocol.resamples)
     results = {
@@ -162,13 +163,16 @@ def threshold_of(validation: ScoreTable) -> float:
 
 
 def _pairs(evidence: Evidence, protocol: Protocol) -> Pairs:
-    kind = protocol.pairs
-    if kind == "auto":
-        drawn = all(is_synthetic(name) for name in evidence.clips.datasets)
-        kind = "swaps" if drawn or evidence.clips.real.all() else "clips"
-    if kind == "clips":
+    if _kind(evidence, protocol) == "clips":
         return clip_pairs(evidence)
     return swapped_pairs(evidence, protocol.swaps, protocol.seed)
+
+
+def _kind(evidence: Evidence, protocol: Protocol) -> PairsKind:
+    if protocol.pairs != "auto":
+        return protocol.pairs
+    drawn = all(is_synthetic(name) for name in evidence.clips.datasets)
+    return "swaps" if drawn or evidence.clips.real.all() else "clips"
 
 
 def _trivial(
