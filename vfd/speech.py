@@ -10,7 +10,8 @@ from vfd.types import SAMPLE_RATE_HZ, Audio
 
 FRAME_SAMPLES: Final = SAMPLE_RATE_HZ * 30 // 1000  # the longest frame that the detector takes
 _MODE: Final = 2  # of 0..3: 3 misses soft speech, 0 takes room noise for speech
-_PAUSE_MARGIN_FRAMES: Final = 3  # 0.09 s on either side of speech: soft ends, and breath
+_MARGIN_FRAMES: Final = 1  # on either side of speech, for its soft ends
+_QUIETEST_SPEECH: Final = 1e-3  # 30 dB below the loud frames of the same window, as power
 
 
 def speech_frames(audio: Audio) -> NDArray[np.bool_]:
@@ -39,15 +40,19 @@ def share(frames: NDArray[np.bool_]) -> float:
 
 
 def fill_pauses(audio: Audio, frames: NDArray[np.bool_]) -> Audio:
-    """`audio` with long pauses cut out and what is left repeated until it is as long as before.
+    """`audio` with its pauses cut out and what is left repeated until it is as long as before.
 
-    A voice tower learns from windows full of speech. One that is half silent embeds far from the
-    rest of its speaker: in `training/LOG.md`, 1.4 s of speech alone cost 0.22 of similarity, the
-    same speech repeated 0.05. `frames` as `speech_frames` says. Pauses of up to 0.2 s belong to
-    speech and stay; audio without speech stays as it is.
+    A voice tower learns from windows full of speech. One that is partly silent, or holds only the
+    noise of the room for a while, embeds far from the rest of its speaker (`training/LOG.md` has
+    the numbers). `frames` as `speech_frames` says; of these, frames much quieter than the speech
+    are pauses too: the detector hears speech in the noise that a call begins with, and for a while
+    after a word. Pauses of up to 60 ms belong to speech and stay; audio without speech stays as it
+    is.
     """
-    if not frames.any() or frames.all():
+    if not frames.any():
         return audio
-    near = np.convolve(frames, np.ones(2 * _PAUSE_MARGIN_FRAMES + 1), mode="same") > 0
-    kept = audio[: len(frames) * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)[near].ravel()
-    return np.resize(kept, len(audio))
+    framed = audio[: len(frames) * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+    power = np.mean(np.square(framed), axis=1)
+    spoken = frames & (power > np.percentile(power[frames], 90) * _QUIETEST_SPEECH)
+    near = np.convolve(spoken, np.ones(2 * _MARGIN_FRAMES + 1), mode="same") > 0
+    return audio if near.all() else np.resize(framed[near], len(audio))
