@@ -138,6 +138,14 @@ def test_other_detectors_stand_in_the_papers_table(
     assert text.count("\n|") == 1 + 26 + 1
 
 
+def test_the_papers_table_4_has_a_row_for_ours(
+    checkpoint: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", "--pretraining", "--windows", "1", "--crops", "1"]
+    assert main([*arguments, "--checkpoint", f"x={checkpoint}", "--data", str(folder)]) == 0
+    assert "| x, 8 people by enrolment | " in capsys.readouterr().out
+
+
 def test_models_are_compared_in_pairs_and_crosswise(
     checkpoint: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,6 +170,7 @@ def test_models_are_compared_in_pairs_and_crosswise(
         (["--checkpoint", "x"], "wants --data"),
         (["--checkpoint", "a.x", "--checkpoint", "b/a.x", "--data", "y"], "given twice"),
         (["--cross", "--checkpoint", "a=x"], "--cross wants"),
+        (["--checkpoint", "x", "--data", "y", "--threshold", "0"], "has its own lambda"),
     ],
 )
 def test_what_is_missing_is_said(

@@ -1,6 +1,7 @@
 """`vfd-train evaluate`, `calibrate`, `curve` and `capacity`."""
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,8 @@ def _evaluations(options: argparse.Namespace) -> "list[Evaluation]":
         return [evaluate_scores(tables, _threshold(options), options.resamples)]
     if not options.data:
         raise ValueError("--checkpoint wants --data, a folder that prepare filled")
+    if options.threshold is not None or options.validation_scores is not None:
+        raise ValueError("a checkpoint has its own lambda; change it with `vfd-train calibrate`")
     return [
         evaluate(checkpoint, folder, protocol)
         for checkpoint in _named(options.checkpoint).values()
@@ -130,7 +133,8 @@ def _pretraining(options: argparse.Namespace) -> None:
         threshold = load_checkpoint(checkpoint).info.calibration.threshold
         for folder in _named(options.data).values():
             for protocol in _protocols(options):
-                evidence, pairs, table = gather_pairs(checkpoint, folder, protocol)
+                swaps = dataclasses.replace(protocol, pairs="swaps")
+                evidence, pairs, table = gather_pairs(checkpoint, folder, swaps)
                 found = pretraining_accuracy(evidence, pairs, table.score, threshold, options.heads)
                 print(markdown(found, name))
 
