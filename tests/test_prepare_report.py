@@ -19,6 +19,7 @@ def test_costs_and_losses_of_all_shards_are_added(tmp_path: Path) -> None:
     assert report["clips_of_split"] == {"train": 4, "test": 1}
     assert report["dropped"] == {"missing_file": 2, "no_face": 1}
     assert report["single_clip_identities"] == 2  # id1 has a fake beside its one real clip
+    assert report["single_clip_names"] == ["id1", "id7"]
     assert report["clips_per_s_per_core"] == 1.5  # six clips in two times two seconds
     assert report["share_of_cpu"] == {"decode": 0.5}
     rows = (tmp_path / "dropped.csv").read_text().splitlines()

@@ -81,6 +81,20 @@ def test_fakes_across_splits_are_left_out_where_donors_are_apart() -> None:
         apply_splits(dataset(own, lent, fake), splits)
 
 
+def test_donors_without_a_clip_are_split_as_well() -> None:
+    fakes = [
+        Clip("set", f"{p}-{d}", f"p{p:02}", fake=True, donors=(f"d{d}",))
+        for p in range(20)
+        for d in range(6)
+    ]
+    apart = dataset(*fakes, donors_apart=True)
+    splits = draw_splits(apart, Ratios(1, 1, 1), seed=1)
+    assert {splits[f"d{d}"] for d in range(6)} == set(Split)
+    chosen, dropped = apply_splits(apart, splits)
+    assert all(chosen.values())
+    assert sum(map(len, chosen.values())) + len(dropped) == len(fakes)
+
+
 def test_a_leak_stops_with_the_names() -> None:
     clips = [(Clip("set", "1", "anna", source="film"), Split.TRAIN)]
     check_leaks(clips)

@@ -11,6 +11,7 @@ from training.drops import DroppedClip, by_reason
 from training.shard_files import ShardHeader, parse_row
 
 DROPPED: Final = "dropped.csv"
+_NAMED: Final = 10  # a report names so many and counts all
 
 
 def write_report(
@@ -27,6 +28,7 @@ def write_report(
     """
     everything = [*dropped, *(d for header in headers for d in header.dropped)]
     _write_dropped(path.with_name(DROPPED), everything)
+    singles = _singles(path.parent, headers)
     prepared = sum(header.clips for header in headers)
     tried = prepared + sum(len(header.dropped) for header in headers)
     cpu_s = sum(header.cpu_s for header in headers)
@@ -36,7 +38,8 @@ def write_report(
         "clips": prepared,
         "clips_of_split": _of_split(headers),
         "dropped": by_reason(everything),
-        "single_clip_identities": _singles(path.parent, headers),
+        "single_clip_identities": len(singles),
+        "single_clip_names": singles[:_NAMED],
         "bytes": sum(header.size for header in headers),
         "wall_s": round(wall_s, 1),
         "cpu_s": round(cpu_s, 1),
@@ -55,7 +58,10 @@ def as_text(report: dict[str, Any]) -> str:
     lines += [f"  {split}: {count}" for split, count in report["clips_of_split"].items()]
     lines += [f"  dropped, {reason}: {count}" for reason, count in report["dropped"].items()]
     if report["single_clip_identities"]:
-        lines.append(f"  identities with a single clip: {report['single_clip_identities']}")
+        some = ", ".join(report["single_clip_names"])
+        lines.append(
+            f"  identities with a single real clip: {report['single_clip_identities']} ({some} ...)"
+        )
     shares = ", ".join(f"{name} {share:.0%}" for name, share in report["share_of_cpu"].items())
     lines.append(f"  {report['clips_per_s_per_core']} clips/s/core ({shares})")
     return "\n".join(lines)
@@ -68,7 +74,7 @@ def _of_split(headers: Sequence[ShardHeader]) -> dict[str, int]:
     return dict(counts)
 
 
-def _singles(folder: Path, headers: Sequence[ShardHeader]) -> int:
+def _singles(folder: Path, headers: Sequence[ShardHeader]) -> list[str]:
     """Identities of whom one real clip is left: their positive pairs are all of one recording."""
     clips = Counter[str]()
     for header in headers:
@@ -77,7 +83,7 @@ def _singles(folder: Path, headers: Sequence[ShardHeader]) -> int:
             for row in file:
                 record, _ = parse_row(row)
                 clips[record.clip.identity] += not record.clip.fake
-    return sum(count == 1 for count in clips.values())
+    return sorted(identity for identity, count in clips.items() if count == 1)
 
 
 def _write_dropped(path: Path, dropped: Sequence[DroppedClip]) -> None:

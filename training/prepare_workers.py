@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.sharedctypes import Synchronized
 from typing import Final
 
@@ -44,7 +45,10 @@ class Progress:
 
 
 def in_processes(workers: int) -> Runner:
-    """Workers are started afresh, with one thread each."""
+    """Workers are started afresh, with one thread each.
+
+    The runner raises what a worker raised, and ChildProcessError when one was killed.
+    """
 
     def run(tasks: Sequence[ShardTask], done: int) -> None:
         if not tasks:
@@ -87,7 +91,12 @@ def _make(task: ShardTask) -> ShardHeader:
 
 def _raise_first(finished: set[Future[ShardHeader]]) -> None:
     for future in finished:
-        future.result()
+        try:
+            future.result()
+        except BrokenProcessPool as error:
+            raise ChildProcessError(
+                "a worker was killed, most likely for want of memory; run again to go on"
+            ) from error
 
 
 def _duration(seconds: float) -> str:

@@ -24,21 +24,14 @@ class LeakError(ValueError):
 
 def draw_splits(dataset: Dataset, ratios: Ratios, seed: int) -> dict[str, Split]:
     """The same for the same identities and `seed`, in whatever order they come. Identities that
-    share a source, or a fake unless `dataset.donors_apart`, stay together."""
+    share a source, or a fake unless `dataset.donors_apart`, stay together. Donors without a clip of
+    their own are split as well."""
     if dataset.fixed:
         return dict(dataset.fixed)
     clips = [entry.clip for entry in dataset.entries]
-    groups = _groups(clips, with_donors=not dataset.donors_apart)
-    groups.sort(key=lambda group: hashlib.sha256(f"{seed}\n{min(group)}".encode()).digest())
-    wanted = _wanted(sum(map(len, groups)), len(groups), ratios)
-    splits: dict[str, Split] = {}
-    for group in groups:
-        split = next((s for s in (Split.TEST, Split.VALIDATION) if wanted[s] > 0), Split.TRAIN)
-        if not ratios.train and split is Split.TRAIN:
-            split = Split.TEST if ratios.test else Split.VALIDATION
-        wanted[split] -= len(group)
-        splits |= dict.fromkeys(group, split)
-    return splits
+    splits = _assigned(_groups(clips, with_donors=not dataset.donors_apart), ratios, seed)
+    strangers = {donor for clip in clips for donor in clip.donors} - splits.keys()
+    return splits | _assigned([[stranger] for stranger in strangers], ratios, seed)
 
 
 def apply_splits(
@@ -116,6 +109,20 @@ def read_splits(path: Path, dataset: str) -> dict[str, Split]:
             if row[0] != dataset:
                 raise ValueError(f"{path}, line {line}: splits of {row[0]!r}, not of {dataset!r}")
             splits[row[1]] = Split(row[2])
+    return splits
+
+
+def _assigned(groups: list[list[str]], ratios: Ratios, seed: int) -> dict[str, Split]:
+    """Groups in an order that the seed decides fill tests, then validation, then training."""
+    groups.sort(key=lambda group: hashlib.sha256(f"{seed}\n{min(group)}".encode()).digest())
+    wanted = _wanted(sum(map(len, groups)), len(groups), ratios)
+    splits: dict[str, Split] = {}
+    for group in groups:
+        split = next((s for s in (Split.TEST, Split.VALIDATION) if wanted[s] > 0), Split.TRAIN)
+        if not ratios.train and split is Split.TRAIN:
+            split = Split.TEST if ratios.test else Split.VALIDATION
+        wanted[split] -= len(group)
+        splits |= dict.fromkeys(group, split)
     return splits
 
 
