@@ -1,8 +1,8 @@
 """From a recipe to a checkpoint: pre-training (paper section 3.2.3) and fine-tuning (3.3).
 
 It reads top to bottom. After a kill the same call goes on from the last save and computes exactly
-what it would have computed without. Several processes: `torchrun --nproc-per-node N -m training.cli
-train ...`.
+what it would have computed without (on a GPU, but for the order of its additions). Several
+processes: `torchrun --nproc-per-node N -m training.cli train ...`.
 """
 
 import dataclasses
