@@ -1,5 +1,6 @@
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -172,6 +173,15 @@ def test_any_model_gets_usable_limits(real_mean: float, fake_mean: float) -> Non
     model = Calibration(threshold, real_mean, 0.1, 0.1, fake_mean, 0.1, 0.1)
     limits = limits_from_calibration(model)
     assert limits.suspect_below <= threshold <= limits.match_above
+
+
+def test_scores_that_hang_together_want_wider_limits() -> None:
+    """Smoothing takes less noise off them, as measured with the model."""
+    steady = replace(CALIBRATION, autocorrelation=0.9)
+    free = replace(CALIBRATION, autocorrelation=0.0)
+    below = [limits_from_calibration(c).suspect_below for c in (steady, CALIBRATION, free)]
+    assert below == sorted(below)
+    assert below[0] < below[2]
 
 
 def test_a_swap_in_the_middle_of_a_call_is_found_within_ten_seconds() -> None:

@@ -22,6 +22,14 @@ TORCH_FREE_TRAINING = (
     "talking.py",
     "call.py",
     "call_media.py",
+    "cli.py",
+    "crops.py",
+    "lines.py",
+    "prepare.py",
+    "prepare_shard.py",
+    "prepare_workers.py",
+    "samples.py",
+    "shard_set.py",
 )
 
 TORCH_MODELS = ("model", "vgg", "released")

@@ -5,7 +5,17 @@ import time
 import numpy as np
 import pytest
 
-from vfd.metrics import auc, auc_difference_interval, auc_interval, eer, roc, tpr_at_fpr
+from vfd.metrics import (
+    auc,
+    auc_difference_interval,
+    auc_interval,
+    average_precision,
+    best_threshold,
+    drawn_weights,
+    eer,
+    roc,
+    tpr_at_fpr,
+)
 
 
 def test_auc_equals_counting_every_pair() -> None:
@@ -111,3 +121,26 @@ def test_the_difference_of_two_scores_is_surer_than_either() -> None:
     assert loss.high - loss.low < (alone.high - alone.low) / 3
     none = auc_difference_interval(scores, 2 * scores + 1, matched, voices, faces, resamples=50)
     assert (none.value, none.low, none.high) == (0, 0, 0)
+
+
+def test_average_precision_by_hand() -> None:
+    # from the top: match, other, match -> precision 1 at recall 1/2, 2/3 at recall 1
+    assert average_precision([0.9, 0.5], [0.7, 0.1]) == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+    assert average_precision([1, 1], [1, 1, 1]) == pytest.approx(0.4)  # the share of positives
+
+
+def test_the_best_threshold_lies_midway_between_two_scores() -> None:
+    assert best_threshold([0.4, 0.6], [-0.5, 0.0]) == pytest.approx(0.2)
+    positive, negative = [0.1, 0.5, 0.6, 0.7], [0.0, 0.2, 0.3]  # one matched pair is given up
+    assert best_threshold(positive, negative) == pytest.approx(0.4)
+
+
+def test_a_threshold_that_refuses_all_is_above_all() -> None:
+    assert best_threshold([0.0], [1.0]) > 1.0
+
+
+def test_a_fake_of_one_identity_counts_once_for_each_time_it_is_drawn() -> None:
+    ids = np.array(["ann", "bob", "ann"])
+    for weights in drawn_weights(ids, ids, resamples=20, seed=0):
+        assert weights[0] == weights[2]
+        assert weights[0] + weights[1] == 2  # two names drawn from two

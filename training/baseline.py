@@ -1,14 +1,15 @@
 """The trivial baseline: what colour and pitch alone say about whether voice and face match."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, optimize
 
-from training.shards import PreparedPeople, window
-from vfd.types import SAMPLE_RATE_HZ, Audio, Rgb
+from training.clips import RECORDED
+from training.shard_set import ShardSet
+from vfd.speech import fill_pauses, speech_frames
+from vfd.types import SAMPLE_RATE_HZ, WINDOW_SAMPLES, Audio, Rgb
 
 Floats = NDArray[np.float64]
 
@@ -42,18 +43,23 @@ def median_pitch(audio: Audio) -> float:
 class Baseline:
     """Logistic regression on the pitch, the colours, their products and squared differences."""
 
-    def __init__(self, people: PreparedPeople, seed: int = 0) -> None:
-        """Fits on one matched and one swapped pair of every identity."""
-        rng = np.random.default_rng(seed)
-        pitch, colour = pitches(people, 0), colours(people, 0)
+    def __init__(self, pitch: Floats, colour: Floats, seed: int = 0) -> None:
+        """Fits on people, a row each: `pitch` (n,) of their voice, `colour` (n, 3) of their face.
+        Each is once matched with the own face and once with another's.
+
+        Raises ValueError for fewer than two people.
+        """
+        people = len(pitch)
+        if people < 2:
+            raise ValueError("the trivial baseline wants at least two people to learn from")
         self._centre = np.array([pitch.mean(), *colour.mean(axis=0)])
         self._spread = np.array([pitch.std(), *colour.std(axis=0)]) + 1e-9
-        others = (np.arange(len(people)) + rng.integers(1, len(people), len(people))) % len(people)
+        away = np.random.default_rng(seed).integers(1, people, people)
+        others = (np.arange(people) + away) % people
         features = np.concatenate(
             [self._features(pitch, colour), self._features(pitch, colour[others])]
         )
-        matched = np.repeat([1.0, -1.0], len(people))
-        self._weights = _fit(features, matched)
+        self._weights = _fit(features, np.repeat([1.0, -1.0], people))
 
     def scores(self, pitch: Floats, colour: Floats) -> Floats:
         """(n,) log odds that pitch (n,) and colour (n, 3) are of one person."""
@@ -68,15 +74,25 @@ class Baseline:
         return np.concatenate([ones, values, voice * face, np.square(voice - face)], axis=1)
 
 
-def pitches(people: PreparedPeople, number: int) -> Floats:
-    """Of clip `number` of every identity, (identities,)."""
-    return np.array([median_pitch(window(people.clip(i, number))) for i in range(len(people))])
+def fit_baseline(clips: ShardSet, line: str, people: int = 1000) -> Baseline:
+    """On one real clip of each of the first `people` identities; as recorded where `line` was not
+    made for them."""
+    variant = clips.line(line) if line in known_lines(clips) else clips.line(RECORDED)
+    _, first = np.unique(np.where(clips.real, clips.identity, -1), return_index=True)
+    chosen = [int(c) for c in first if clips.real[c]][:people]
+    pitch = [_pitch_of(clips, c, int(variant[c])) for c in chosen]
+    colour = [mean_colour(clips.crop(c, 0, int(variant[c]))) for c in chosen]
+    return Baseline(np.array(pitch), np.array(colour))
 
 
-def colours(people: PreparedPeople, number: int) -> Floats:
-    """Of crop `number` of every identity, (identities, 3)."""
-    rows: Sequence[Floats] = [mean_colour(people.crop(i, number)) for i in range(len(people))]
-    return np.array(rows)
+def known_lines(clips: ShardSet) -> tuple[str, ...]:
+    """What the first clip went through; all clips of a split have the same."""
+    return tuple(variant.line for variant in clips.records[0].variants)
+
+
+def _pitch_of(clips: ShardSet, clip: int, variant: int) -> float:
+    audio = clips.audio(clip, variant)[:WINDOW_SAMPLES].astype(np.float32) / np.float32(32_768)
+    return median_pitch(fill_pauses(audio, speech_frames(audio)))
 
 
 def _fit(features: Floats, sign: Floats) -> Floats:

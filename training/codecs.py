@@ -1,7 +1,8 @@
-"""What a call does to media: VP8 and Opus as a browser's real-time encoder sets them."""
+"""What a call does to media: VP8, H.264 and Opus as a browser's real-time encoder sets them."""
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Literal
 
 import av
 import numpy as np
@@ -22,6 +23,13 @@ _VP8_OPTIONS = {
     "qmin": "2",
     "qmax": "56",
     "rc_init_occupancy": "500",
+}
+
+_H264_OPTIONS = {
+    "preset": "veryfast",
+    "tune": "zerolatency",
+    "profile": "baseline",  # what browsers agree on in calls
+    "x264-params": "scenecut=0",
 }
 
 
@@ -48,9 +56,39 @@ def encode_vp8(
     return packets + [bytes(packet) for packet in encoder.encode(None)]
 
 
+def encode_h264(frames: Sequence[Rgb], bit_rate: int = 500_000, fps: int = 30) -> list[bytes]:
+    """One H.264 constrained-baseline frame per picture after one key frame. All of one size, with
+    even sides."""
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.options = _H264_OPTIONS | {"maxrate": str(bit_rate), "bufsize": str(bit_rate // 2)}
+    encoder.bit_rate = bit_rate
+    encoder.gop_size = len(frames)
+    encoder.height, encoder.width = frames[0].shape[:2]
+    encoder.pix_fmt = "yuv420p"
+    encoder.framerate = Fraction(fps)
+    encoder.time_base = Fraction(1, fps)
+    encoder.thread_count = 1
+    packets: list[bytes] = []
+    for index, rgb in enumerate(frames):
+        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
+        frame.pts, frame.time_base = index, encoder.time_base
+        packets += [bytes(packet) for packet in encoder.encode(frame)]
+    return packets + [bytes(packet) for packet in encoder.encode(None)]
+
+
 def decode_vp8(packets: Sequence[bytes]) -> list[Rgb]:
     """The pictures of an unbroken VP8 stream that begins with a key frame."""
-    decoder = av.CodecContext.create("vp8", "r")
+    return _decode("vp8", packets)
+
+
+def decode_h264(packets: Sequence[bytes]) -> list[Rgb]:
+    """The pictures of an unbroken H.264 stream that begins with a key frame."""
+    return _decode("h264", packets)
+
+
+def _decode(codec: Literal["vp8", "h264"], packets: Sequence[bytes]) -> list[Rgb]:
+    decoder = av.CodecContext.create(codec, "r")
+    decoder.thread_count = 1
     frames = [f for data in packets for f in decoder.decode(av.Packet(data))]
     frames += decoder.decode(None)
     return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in frames]

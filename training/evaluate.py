@@ -1,186 +1,228 @@
-"""Accuracy on people never seen, beside the best possible and a trivial baseline."""
+"""Accuracy of a checkpoint on people never seen, or of any detector by its score file."""
 
 import dataclasses
 import json
-import math
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from training.baseline import Baseline, colours, pitches
-from training.people import draw_person, oracle_similarity
-from training.prepare import INDEX, Split
-from training.scores import Embedded, embed
-from training.shards import PreparedPeople, trait_table
-from vfd.checkpoint import CheckpointInfo, load_checkpoint
-from vfd.metrics import Interval, auc_interval, eer
+from training.baseline import fit_baseline
+from training.clips import Split
+from training.evidence import Evidence, gather
+from training.measures import RESAMPLES, Result, pooled, result_of
+from training.neutral import Neutral, best_possible, neutralised
+from training.pairs import SWAPS, Pairs, clip_pairs, swapped_pairs, table_of
+from training.readers.synthetic import is_synthetic
+from training.score_files import ScoreTable
+from training.shard_files import REPORT
+from training.shard_set import ShardSet, open_split
+from training.slices import slices
+from vfd.checkpoint import Calibration, Checkpoint, load_checkpoint
+from vfd.metrics import best_threshold
 from vfd.model import VfdModel
 
-SWAPS: Final = 40  # swapped faces for each voice: 20 or so of its own sex
-IMPOSSIBLE: Final = -1e9  # stands for minus infinity, which no resampling can add up
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+MODEL: Final = "model"
+PATIENT: Final = "model, mean over windows and faces"
+BEST: Final = "best possible"
+TRIVIAL: Final = "colour and pitch"
+SLICE_RESAMPLES: Final = 200  # many slices; their ends are read with one digit less
+PairsKind = Literal["auto", "clips", "swaps"]
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How pairs are made. `pairs`: "clips" judges each clip as real or fake, "swaps" real clips
+    against faces of others; "auto" takes the first for sets that hold fakes other than drawn ones.
+    `windows` and `crops` of each clip at most."""
+
+    split: Split = Split.TEST
+    line: str = "call"
+    pairs: PairsKind = "auto"
+    windows: int = 2
+    crops: int = 2
+    swaps: int = SWAPS
+    seed: int = 0
+    resamples: int = RESAMPLES
+
+
+@dataclass(frozen=True, slots=True)
+class SliceResult:
+    attribute: str
+    condition: str
+    result: Result
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
-    """What is scored, a row for every pair: identities (numbers in the split) of voice and face,
-    which clip and which crop of theirs."""
+class Evaluation:
+    """`tables` and `results` by scorer, the first being the one that this is about. `calibration`
+    and `evidence` of a checkpoint. `provenance` and `data` are facts to print."""
 
-    voice: NDArray[np.intp]
-    face: NDArray[np.intp]
-    clip: NDArray[np.intp]
-    crop: NDArray[np.intp]
+    name: str
+    tables: dict[str, ScoreTable]
+    results: dict[str, Result]
+    slices: list[SliceResult]
+    neutral: list[Neutral] = field(default_factory=list)
+    calibration: Calibration | None = None
+    evidence: Evidence | None = None
+    provenance: dict[str, str] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def matched(self) -> Bools:
-        return np.asarray(self.voice == self.face)
+    def main(self) -> str:
+        return next(iter(self.tables))
+
+    @property
+    def table(self) -> ScoreTable:
+        return self.tables[self.main]
+
+    @property
+    def result(self) -> Result:
+        return self.results[self.main]
 
 
-@dataclass(frozen=True, slots=True)
-class Accuracy:
-    """AUC of one scorer with its 95 % interval, over all pairs and over pairs of one sex, and the
-    equal error rate over all."""
+def evaluate(checkpoint: Path, folder: Path, protocol: Protocol) -> Evaluation:
+    """Scores the pairs of one split and line.
 
-    overall: Interval
-    within_sex: Interval
-    eer: float
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Everything that `training/reports/accuracy.md` says. `accuracy` by scorer; `headway`: how far
-    the model gets from 0.5 to the best possible, overall and within one sex."""
-
-    identities: int
-    pairs: int
-    accuracy: dict[str, Accuracy]
-    headway: tuple[float, float]
-    errors_at_threshold: tuple[float, float]
-    calibration: dict[str, float]
-    provenance: dict[str, str]
-    data: dict[str, Any]
-
-
-def evaluate(checkpoint: Path, data: Path, seed: int = 0) -> Report:
-    """Scores matched and swapped pairs of the test split.
-
-    Raises CheckpointError, FileNotFoundError, ValueError.
+    Raises CheckpointError, FileNotFoundError, ValueError (ShardError for a line that is not there).
     """
     loaded = load_checkpoint(checkpoint)
-    people = PreparedPeople(data, Split.TEST)
-    male = trait_table(people.seeds)[0][:, 0] > 0
-    pairs = draw_pairs(len(people), people.voices, people.faces, seed)
-    embedded = embed(VfdModel.from_checkpoint(checkpoint), people, male)
-    scores = {
-        "model": pair_scores(embedded, pairs),
-        "best possible": _oracle_scores(people, pairs),
-        "colour and pitch": _baseline_scores(
-            Baseline(PreparedPeople(data, Split.TRAIN)), people, pairs
-        ),
-        "model, mean of all clips and crops": _pooled_scores(embedded, pairs),
-    }
-    accuracy = {name: measure(values, pairs, male) for name, values in scores.items()}
+    evidence, table = score_checkpoint(checkpoint, folder, protocol)
+    synthetic = all(is_synthetic(name) for name in evidence.clips.datasets)
+    tables = {MODEL: table}
+    if synthetic:
+        tables[BEST] = best_possible(table)
+    trivial = _trivial(folder, evidence, protocol, table)
+    if trivial is not None:
+        tables[TRIVIAL] = trivial
+    by_clip = _kind(evidence, protocol) == "clips"
+    tables[PATIENT] = pooled(table, ("clip",) if by_clip else ("voice_id", "face_id"))
     threshold = loaded.info.calibration.threshold
-    matched = pairs.matched
-    return Report(
-        identities=len(people),
-        pairs=len(matched),
-        accuracy=accuracy,
-        headway=_headway(accuracy["model"], accuracy["best possible"]),
-        errors_at_threshold=(
-            float((scores["model"][matched] < threshold).mean()),
-            float((scores["model"][~matched] >= threshold).mean()),
-        ),
-        calibration=dataclasses.asdict(loaded.info.calibration),
-        provenance=_provenance(checkpoint, loaded.info, loaded.sha256),
-        data=_data(data),
+    fewer = min(SLICE_RESAMPLES, protocol.resamples)
+    results = {
+        name: result_of(rows, threshold if name in (MODEL, PATIENT) else None, protocol.resamples)
+        for name, rows in tables.items()
+    }
+    return Evaluation(
+        name=f"{checkpoint.stem} on {', '.join(evidence.clips.datasets)}, {protocol.line}",
+        tables=tables,
+        results=results,
+        slices=_sliced(table, threshold, protocol.resamples),
+        neutral=neutralised(table, tables[BEST], fewer) if synthetic else [],
+        calibration=loaded.info.calibration,
+        evidence=evidence,
+        provenance=provenance(checkpoint, loaded),
+        data=_data(folder) | dataclasses.asdict(protocol),
     )
 
 
-def draw_pairs(people: int, clips: int, crops: int, seed: int) -> Pairs:
-    """Every clip with a crop of its own person and, together, SWAPS crops of others."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for voice in range(people):
-        rows += [(voice, voice, clip, clip % crops) for clip in range(clips)]
-        swaps = min(SWAPS, people - 1)
-        others = (voice + 1 + rng.choice(people - 1, swaps, replace=False)) % people
-        rows += [
-            (voice, int(face), int(rng.integers(clips)), int(rng.integers(crops)))
-            for face in others
-        ]
-    columns = np.array(rows, dtype=np.intp).T
-    return Pairs(*columns)
+def score_checkpoint(
+    checkpoint: Path, folder: Path, protocol: Protocol
+) -> tuple[Evidence, ScoreTable]:
+    """The table of a checkpoint's scores, and what they were computed from."""
+    evidence, _, table = gather_pairs(checkpoint, folder, protocol)
+    return evidence, table
 
 
-def measure(scores: Floats, pairs: Pairs, male: Bools) -> Accuracy:
-    """AUC with intervals by identity. `male` (identities,)."""
-    matched = pairs.matched
-    same = male[pairs.voice] == male[pairs.face]
-    return Accuracy(
-        overall=auc_interval(scores, matched, pairs.voice, pairs.face),
-        within_sex=auc_interval(scores[same], matched[same], pairs.voice[same], pairs.face[same]),
-        eer=eer(scores[matched], scores[~matched]),
+def gather_pairs(
+    checkpoint: Path, folder: Path, protocol: Protocol
+) -> tuple[Evidence, Pairs, ScoreTable]:
+    """What a checkpoint makes of a split, which pairs are judged, and their scores."""
+    clips = open_split(folder, protocol.split)
+    model = VfdModel.from_checkpoint(checkpoint).eval()
+    evidence = gather(model, clips, protocol.line, protocol.windows, protocol.crops)
+    clips.close()
+    pairs = _pairs(evidence, protocol)
+    return evidence, pairs, table_of(evidence, pairs)
+
+
+def evaluate_scores(
+    tables: dict[str, ScoreTable], threshold: float | None, resamples: int = RESAMPLES
+) -> Evaluation:
+    """Any detectors by their scores; lambda (chosen on other data) is that of the first."""
+    main = next(iter(tables))
+    return Evaluation(
+        name=", ".join(tables),
+        tables=tables,
+        results={
+            name: result_of(table, threshold if name == main else None, resamples)
+            for name, table in tables.items()
+        },
+        slices=_sliced(tables[main], threshold, resamples),
     )
 
 
-def pair_scores(embedded: Embedded, pairs: Pairs) -> Floats:
-    """The cosine of one window with one crop, as the monitor scores them."""
-    voices = embedded.voices[pairs.voice, pairs.clip]
-    faces = embedded.faces[pairs.face, pairs.crop]
-    return np.asarray((voices * faces).sum(axis=1), dtype=np.float64)
+def threshold_of(validation: ScoreTable) -> float:
+    """Lambda, chosen on the scores of a validation set."""
+    scored = validation.rows(validation.scored)
+    return best_threshold(scored.score[scored.real], scored.score[~scored.real])
 
 
-def _pooled_scores(embedded: Embedded, pairs: Pairs) -> Floats:
-    """The mean cosine over all clips and crops: what patience gains."""
-    voices, faces = embedded.voices.mean(axis=1), embedded.faces.mean(axis=1)
-    return np.asarray((voices[pairs.voice] * faces[pairs.face]).sum(axis=1), dtype=np.float64)
+def _pairs(evidence: Evidence, protocol: Protocol) -> Pairs:
+    if _kind(evidence, protocol) == "clips":
+        return clip_pairs(evidence)
+    return swapped_pairs(evidence, protocol.swaps, protocol.seed)
 
 
-def _oracle_scores(people: PreparedPeople, pairs: Pairs) -> Floats:
-    drawn = [draw_person(int(seed)) for seed in people.seeds]
-    scores = [
-        oracle_similarity(drawn[v].voice, drawn[f].face)
-        for v, f in zip(pairs.voice, pairs.face, strict=True)
+def _kind(evidence: Evidence, protocol: Protocol) -> PairsKind:
+    if protocol.pairs != "auto":
+        return protocol.pairs
+    drawn = all(is_synthetic(name) for name in evidence.clips.datasets)
+    return "swaps" if drawn or evidence.clips.real.all() else "clips"
+
+
+def _trivial(
+    folder: Path, evidence: Evidence, protocol: Protocol, table: ScoreTable
+) -> ScoreTable | None:
+    """The baseline learns from another split, the training one where there is one; None for a
+    folder that holds test people alone."""
+    other = _split_to_learn_from(folder, protocol.split)
+    if other is None:
+        return None
+    learnt: ShardSet = open_split(folder, other)
+    baseline = fit_baseline(learnt, protocol.line)
+    learnt.close()
+    pairs = _pairs(evidence, protocol)
+    scores = baseline.scores(evidence.pitch[pairs.voice], evidence.colour[pairs.face])
+    return table.with_scores(scores)
+
+
+def _split_to_learn_from(folder: Path, judged: Split) -> Split | None:
+    for split in (Split.TRAIN, Split.VALIDATION):
+        if split != judged and any(folder.glob(f"{split}-*.jsonl")):
+            return split
+    return None
+
+
+def _sliced(table: ScoreTable, threshold: float | None, resamples: int) -> list[SliceResult]:
+    fewer = min(SLICE_RESAMPLES, resamples)
+    return [
+        SliceResult(s.attribute, s.condition, result_of(table.rows(s.rows), threshold, fewer))
+        for s in slices(table)
     ]
-    return np.array([s if math.isfinite(s) else IMPOSSIBLE for s in scores])
 
 
-def _baseline_scores(baseline: Baseline, people: PreparedPeople, pairs: Pairs) -> Floats:
-    pitch = np.stack([pitches(people, k) for k in range(people.voices)], axis=1)
-    colour = np.stack([colours(people, k) for k in range(people.faces)], axis=1)
-    return baseline.scores(pitch[pairs.voice, pairs.clip], colour[pairs.face, pairs.crop])
-
-
-def _headway(model: Accuracy, best: Accuracy) -> tuple[float, float]:
-    return (
-        (model.overall.value - 0.5) / (best.overall.value - 0.5),
-        (model.within_sex.value - 0.5) / (best.within_sex.value - 0.5),
-    )
-
-
-def _provenance(checkpoint: Path, info: CheckpointInfo, sha256: str) -> dict[str, str]:
+def provenance(checkpoint: Path, loaded: Checkpoint) -> dict[str, str]:
+    """Where the numbers come from."""
+    info = loaded.info
     return {
         "checkpoint": checkpoint.name,
-        "sha256": sha256,
+        "sha256": loaded.sha256,
         "trained on": info.trained_on,
         "made by": info.command,
         "commit": info.commit,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, no GPU used",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     }
 
 
 def _data(folder: Path) -> dict[str, Any]:
-    index = json.loads((folder / INDEX).read_text())
-    del index["shards"]
-    return dict(index)
+    report = json.loads((folder / REPORT).read_text())
+    wanted = ("dataset", "clips_of_split", "dropped")
+    return {name: report[name] for name in wanted if name in report}

@@ -1,36 +1,49 @@
 """Writes people of a prepared folder as the one file by which engines are judged.
 
 `vfd-engine build --int8` and `vfd-engine verify` read it. It holds three seconds of sound of every
-clip, every crop, and whose they are; `engines` states the exact arrays.
+real clip, every crop, and whose they are; `engines` states the exact arrays.
 """
 
 import os
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from training.prepare import Split
-from training.shards import PreparedPeople
+from training.clips import Split
+from training.lines import CALL
+from training.shard_set import ShardSet, open_split
 from vfd.types import WINDOW_SAMPLES
 
 
 def export_validation(data: Path, out: Path, split: Split, people: int | None = None) -> int:
-    """The first `people` of a split (None: all) into `out`, an .npz file; how many those are.
+    """The first `people` of a split (None: all) into `out`, an .npz file, as a call sends them (as
+    recorded, where nothing was sent); how many people those are.
 
-    Raises FileNotFoundError and ValueError as `PreparedPeople` does.
+    Raises FileNotFoundError and ShardError as `open_split` does.
     """
-    prepared = PreparedPeople(data, split)
-    chosen = range(len(prepared) if people is None else min(people, len(prepared)))
-    voices = [(i, k) for i in chosen for k in range(prepared.voices)]
-    faces = [(i, k) for i in chosen for k in range(prepared.faces)]
+    prepared = open_split(data, split)
+    chosen = np.flatnonzero(prepared.real & (prepared.identity < (people or prepared.identities)))
+    variants = {int(clip): _variant(prepared, int(clip)) for clip in chosen}
+    faces = [(c, v, k) for c, v in variants.items() for k in range(prepared.crops(c, v))]
     partial = out.with_name(f".{out.name}.partial")
     with partial.open("wb") as file:
         np.savez_compressed(
             file,
-            windows=np.stack([prepared.clip(i, k)[:WINDOW_SAMPLES] for i, k in voices]),
-            voice_ids=np.array([i for i, _ in voices], dtype=np.int64),
-            crops=np.stack([prepared.crop(i, k) for i, k in faces]),
-            face_ids=np.array([i for i, _ in faces], dtype=np.int64),
+            windows=np.stack([_window(prepared.audio(c, v)) for c, v in variants.items()]),
+            voice_ids=prepared.identity[list(variants)],
+            crops=np.stack([prepared.crop(c, k, v) for c, v, k in faces]),
+            face_ids=prepared.identity[[c for c, _, _ in faces]],
         )
     os.replace(partial, out)
-    return len(chosen)
+    return len(set(prepared.identity[chosen].tolist()))
+
+
+def _variant(prepared: ShardSet, clip: int) -> int:
+    lines = [variant.line for variant in prepared.records[clip].variants]
+    return lines.index(CALL.name) if CALL.name in lines else 0
+
+
+def _window(audio: NDArray[np.int16]) -> NDArray[np.int16]:
+    """What is shorter than a window is repeated."""
+    return np.resize(audio[:WINDOW_SAMPLES], WINDOW_SAMPLES)

@@ -110,12 +110,17 @@ class Babble:
     mouth: NDArray[np.float32]
 
 
-def babble(frames: int, syllables_per_s: float, rng: np.random.Generator) -> Babble:
+def babble(
+    frames: int,
+    syllables_per_s: float,
+    rng: np.random.Generator,
+    vowels: tuple[Phone, ...] = VOWELS,
+) -> Babble:
     """Random words of `frames` rows, spoken at `syllables_per_s` between the pauses."""
     phones: list[Phone] = []
     ends: list[int] = []
     time_s = 0.0
-    for phone, duration_s in _sounds(syllables_per_s, rng):
+    for phone, duration_s in _sounds(syllables_per_s, rng, vowels):
         time_s += duration_s
         phones.append(phone)
         ends.append(round(time_s * FRAME_RATE_HZ))
@@ -129,9 +134,11 @@ def babble(frames: int, syllables_per_s: float, rng: np.random.Generator) -> Bab
     return Babble(shape[:, :FORMANTS], voiced, aspirated, fricated, band_hz, width_hz, shape[:, -1])
 
 
-def _sounds(syllables_per_s: float, rng: np.random.Generator) -> Iterator[tuple[Phone, float]]:
+def _sounds(
+    syllables_per_s: float, rng: np.random.Generator, vowels: tuple[Phone, ...]
+) -> Iterator[tuple[Phone, float]]:
     """Sounds and their durations (s), without end. The first phrase is already under way."""
-    vowels = _shuffled(len(VOWELS), rng)
+    order = _shuffled(len(vowels), rng)
     consonants = _shuffled(len(CONSONANTS), rng)
     phrase_s = rng.uniform(0.6, 4.0)
     while True:
@@ -140,7 +147,7 @@ def _sounds(syllables_per_s: float, rng: np.random.Generator) -> Iterator[tuple[
             consonant_s = syllable_s * rng.uniform(0.34, 0.42)
             for phone, share in CONSONANTS[next(consonants)].parts:
                 yield phone, consonant_s * share
-            yield VOWELS[next(vowels)], syllable_s - consonant_s
+            yield vowels[next(order)], syllable_s - consonant_s
             phrase_s -= syllable_s
         pause_s = rng.uniform(0.2, 0.5)
         yield PAUSE, 0.3 * pause_s

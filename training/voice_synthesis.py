@@ -3,7 +3,7 @@
 Glottal pulses and noise are the sources; formants and frication bands shape them in the
 short-time Fourier domain (Klatt, 1980, with magnitudes alone). A model normalises every frequency
 over its window, so a static colour of the voice is lost to it: traits show in how things move, in
-where harmonics end and noise begins, and in rhythm. What each trait does stands in `_timbre`.
+where harmonics end and noise begins, and in rhythm. What each trait does stands in `timbre_of`.
 """
 
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ VERSION: Final = 1
 
 _Track = NDArray[np.float32]
 
-_HOP = SAMPLE_RATE_HZ // FRAME_RATE_HZ
-_FRAME = 2 * _HOP
-_FFT = 512  # room for the ringing of a zero-phase filter around 320 samples
-_FREQUENCY_HZ = np.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE_HZ).astype(np.float32)
-_ROOT_HANN = np.sqrt(np.hanning(_FRAME + 1)[:-1]).astype(np.float32)  # sums to 1 when squared
+HOP = SAMPLE_RATE_HZ // FRAME_RATE_HZ
+FRAME = 2 * HOP
+FFT = 512  # room for the ringing of a zero-phase filter around 320 samples
+FREQUENCY_HZ = np.fft.rfftfreq(FFT, 1 / SAMPLE_RATE_HZ).astype(np.float32)
+ROOT_HANN = np.sqrt(np.hanning(FRAME + 1)[:-1]).astype(np.float32)  # sums to 1 when squared
 
 _FORMANT_GAIN = (1.0, 0.8, 0.6, 0.5, 0.5)
 _FORMANT_WIDTH_HZ = (150.0, 180.0, 240.0, 300.0, 350.0)
-_TREMOR_HZ = 5.2
-_ROUGHNESS_HZ = 16.0  # faster than any syllables, slow enough for 10 ms windows
-_SPEECH_RMS = 0.1  # -20 dBFS, with room for the peaks
+TREMOR_HZ = 5.2
+ROUGHNESS_HZ = 16.0  # faster than any syllables, slow enough for 10 ms windows
+SPEECH_RMS = 0.1  # -20 dBFS, with room for the peaks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,23 +47,23 @@ class Utterance:
 def speak(voice: VoiceTraits, duration_s: float, rng: np.random.Generator) -> Utterance:
     """`duration_s` (> 0) seconds of random words in this voice, clean, speech at -20 dBFS."""
     samples = round(duration_s * SAMPLE_RATE_HZ)
-    frames = -(-samples // _HOP) + 2  # one more at either end for the overlap
-    timbre = _timbre(voice)
+    frames = -(-samples // HOP) + 2  # one more at either end for the overlap
+    timbre = timbre_of(voice)
     words = babble(frames, timbre.syllables_per_s, rng)
-    tremor = _unsteady(frames, _TREMOR_HZ, rng)
-    roughness = _unsteady(frames, _ROUGHNESS_HZ, rng)
+    tremor = unsteady(frames, TREMOR_HZ, rng)
+    roughness = unsteady(frames, ROUGHNESS_HZ, rng)
     pitch_hz = _pitch(timbre, tremor, rng)
     pulses = _pulses(pitch_hz, timbre, rng)
-    noise = rng.standard_normal(frames * _HOP, dtype=np.float32)
+    noise = rng.standard_normal(frames * HOP, dtype=np.float32)
     loudness = np.exp(timbre.tremor_loudness * tremor + timbre.roughness * roughness)
-    sound = _shape(pulses, noise, words, timbre, loudness)[_HOP : _HOP + samples]
-    sound *= _SPEECH_RMS / max(float(np.sqrt(np.mean(np.square(sound)))), 1e-9)
+    sound = _shape(pulses, noise, words, timbre, loudness)[HOP : HOP + samples]
+    sound *= SPEECH_RMS / max(float(np.sqrt(np.mean(np.square(sound)))), 1e-9)
     mouth = words.mouth[1 : 1 + max(1, round(duration_s * FRAME_RATE_HZ))]
-    return Utterance(_within_range(sound), np.clip(mouth, 0, 1))
+    return Utterance(within_range(sound), np.clip(mouth, 0, 1))
 
 
 @dataclass(frozen=True, slots=True)
-class _Timbre:
+class Timbre:
     """What the traits make of a voice."""
 
     formant_scale: float
@@ -79,12 +79,12 @@ class _Timbre:
     subharmonic: float
 
 
-def _timbre(voice: VoiceTraits) -> _Timbre:
+def timbre_of(voice: VoiceTraits) -> Timbre:
     age, size, larynx, breath, tempo, melody = (
         2.5 * np.tanh(z / 2.5)  # rare extremes stay human; nearly linear within two sd
         for z in (voice.age, voice.size, voice.larynx, voice.breath, voice.tempo, voice.melody)
     )
-    return _Timbre(
+    return Timbre(
         formant_scale=(1.0 if voice.male else 1.17) * 1.06**-size,  # a longer tract sounds lower
         pitch_hz=(115.0 if voice.male else 205.0) * 1.10**larynx,
         pitch_range_st=4.6 * 1.5**melody,
@@ -99,14 +99,14 @@ def _timbre(voice: VoiceTraits) -> _Timbre:
     )
 
 
-def _unsteady(frames: int, rate_hz: float, rng: np.random.Generator) -> _Track:
+def unsteady(frames: int, rate_hz: float, rng: np.random.Generator) -> _Track:
     """A swing in [-1, 1] at about `rate_hz`, never quite regular."""
     drift = np.cumsum(rng.normal(0, 0.08, frames))
     turns = np.arange(frames) * (rate_hz / FRAME_RATE_HZ)
     return np.sin(2 * np.pi * (turns + rng.random()) + drift).astype(np.float32)
 
 
-def _pitch(timbre: _Timbre, tremor: _Track, rng: np.random.Generator) -> _Track:
+def _pitch(timbre: Timbre, tremor: _Track, rng: np.random.Generator) -> _Track:
     """Pitch (Hz) of every frame. Accents swing over the voice's own range about once a second,
     whatever the pace of the syllables; their timing and depth are the words' business."""
     frames = len(tremor)
@@ -123,12 +123,12 @@ def _pitch(timbre: _Timbre, tremor: _Track, rng: np.random.Generator) -> _Track:
     return np.asarray(timbre.pitch_hz * 2 ** (semitones / 12), np.float32)
 
 
-def _pulses(pitch_hz: _Track, timbre: _Timbre, rng: np.random.Generator) -> Audio:
-    """Glottal pulses of unit power, (frames * _HOP,), each placed between samples."""
-    samples = len(pitch_hz) * _HOP
+def _pulses(pitch_hz: _Track, timbre: Timbre, rng: np.random.Generator) -> Audio:
+    """Glottal pulses of unit power, (frames * HOP,), each placed between samples."""
+    samples = len(pitch_hz) * HOP
     cycles = np.concatenate([[0.0], np.cumsum(pitch_hz.astype(np.float64)) / FRAME_RATE_HZ])
     wanted = np.arange(rng.random(), cycles[-1])
-    at = np.interp(wanted, cycles, np.arange(len(cycles)) * float(_HOP))
+    at = np.interp(wanted, cycles, np.arange(len(cycles)) * float(HOP))
     period = np.gradient(at)
     at += rng.normal(0, timbre.jitter, len(at)) * period
     uneven = 1 + timbre.subharmonic * np.where(np.arange(len(at)) % 2, 1.0, -1.0)
@@ -143,12 +143,12 @@ def _pulses(pitch_hz: _Track, timbre: _Timbre, rng: np.random.Generator) -> Audi
     return np.bincount(index[inside], kernel[inside], samples).astype(np.float32)
 
 
-def _shape(pulses: Audio, noise: Audio, words: Babble, timbre: _Timbre, loudness: _Track) -> _Track:
+def _shape(pulses: Audio, noise: Audio, words: Babble, timbre: Timbre, loudness: _Track) -> _Track:
     """Sources through the vocal tract, frame by frame with overlap-add; same length as `pulses`."""
-    source, hiss = fft.rfft(_frames(np.stack([pulses, noise])), _FFT)
+    source, hiss = fft.rfft(overlapping(np.stack([pulses, noise])), FFT)
     tract = _tract(words.formants_hz * timbre.formant_scale)
-    slope = 1 / np.sqrt(1 + np.square(_FREQUENCY_HZ / 500))  # glottis -12, lips +6 dB per octave
-    ratio = np.square(_FREQUENCY_HZ / timbre.harmonics_end_hz)
+    slope = 1 / np.sqrt(1 + np.square(FREQUENCY_HZ / 500))  # glottis -12, lips +6 dB per octave
+    ratio = np.square(FREQUENCY_HZ / timbre.harmonics_end_hz)
     harmonic = slope / np.sqrt(1 + ratio * ratio)
     breathy = slope * ratio / np.sqrt(1 + ratio * ratio)
     puff = timbre.breath_gain * slope
@@ -157,14 +157,14 @@ def _shape(pulses: Audio, noise: Audio, words: Babble, timbre: _Timbre, loudness
     noise_gain = tract * (voiced * breathy + words.aspirated[:, None] * puff)
     noise_gain += _friction(words, timbre.formant_scale)
     spectrum += hiss * noise_gain
-    return _overlap_add(fft.irfft(spectrum, _FFT)[:, :_FRAME] * _ROOT_HANN)
+    return overlap_add(fft.irfft(spectrum, FFT)[:, :FRAME] * ROOT_HANN)
 
 
 def _tract(formants_hz: _Track) -> _Track:
     """Gain of the vocal tract, (frames, bins)."""
-    gain = np.full((len(formants_hz), len(_FREQUENCY_HZ)), 0.02, np.float32)
+    gain = np.full((len(formants_hz), len(FREQUENCY_HZ)), 0.02, np.float32)
     for k, (peak, width_hz) in enumerate(zip(_FORMANT_GAIN, _FORMANT_WIDTH_HZ, strict=True)):
-        x = (_FREQUENCY_HZ - formants_hz[:, k, None]) * np.float32(2 / width_hz)
+        x = (FREQUENCY_HZ - formants_hz[:, k, None]) * np.float32(2 / width_hz)
         x *= x
         x += 1
         gain += np.float32(peak) / x
@@ -174,21 +174,21 @@ def _tract(formants_hz: _Track) -> _Track:
 def _friction(words: Babble, formant_scale: float) -> _Track:
     """Gain of the frication noise, (frames, bins)."""
     centre = words.band_hz[:, None] * np.float32(formant_scale)
-    x = (_FREQUENCY_HZ - centre) * (2 / words.width_hz[:, None])
+    x = (FREQUENCY_HZ - centre) * (2 / words.width_hz[:, None])
     return np.asarray(0.12 * words.fricated[:, None] / (1 + x * x), np.float32)
 
 
-def _frames(signals: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(s, frames * _HOP) to (s, frames, _FRAME), windowed; frame k starts at _HOP * (k - 1)."""
+def overlapping(signals: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(s, frames * HOP) to (s, frames, FRAME), windowed; frame k starts at HOP * (k - 1)."""
     s, n = signals.shape
-    halves = np.concatenate([np.zeros((s, _HOP), np.float32), signals], axis=1)
-    halves = halves.reshape(s, n // _HOP + 1, _HOP)
-    return np.concatenate([halves[:, :-1], halves[:, 1:]], axis=2) * _ROOT_HANN
+    halves = np.concatenate([np.zeros((s, HOP), np.float32), signals], axis=1)
+    halves = halves.reshape(s, n // HOP + 1, HOP)
+    return np.concatenate([halves[:, :-1], halves[:, 1:]], axis=2) * ROOT_HANN
 
 
-def _overlap_add(frames: _Track) -> _Track:
-    sound = frames[:, _HOP:].copy()
-    sound[:-1] += frames[1:, :_HOP]
+def overlap_add(frames: _Track) -> _Track:
+    sound = frames[:, HOP:].copy()
+    sound[:-1] += frames[1:, :HOP]
     return sound.reshape(-1)
 
 
@@ -203,7 +203,7 @@ def record(audio: Audio, rng: np.random.Generator) -> Audio:
     heard = fft.irfft(fft.rfft(audio, size) * fft.rfft(_room(rng), size) * slope, size)[:n]
     heard = heard / max(float(np.sqrt(np.mean(np.square(heard)))), 1e-9)
     heard = heard + 10 ** (-rng.uniform(18, 45) / 20) * _background(n, frequency_hz, rng)
-    return _within_range(heard * 10 ** (rng.uniform(-32, -14) / 20))
+    return within_range(heard * 10 ** (rng.uniform(-32, -14) / 20))
 
 
 def _room(rng: np.random.Generator) -> NDArray[np.float64]:
@@ -233,7 +233,7 @@ def _background(
     return np.asarray(noise / np.sqrt(np.mean(noise * noise)))
 
 
-def _within_range(sound: NDArray[np.floating]) -> Audio:
+def within_range(sound: NDArray[np.floating]) -> Audio:
     """Turned down when a peak would clip."""
     peak = float(np.max(np.abs(sound)))
     return (sound * min(1.0, 0.99 / max(peak, 1e-9))).astype(np.float32)

@@ -43,6 +43,8 @@ class Calibration:
     All in units of cosine. `threshold` is lambda of paper eq. 10. "Real" are voices with the face
     of their own person, "fake" with somebody else's. `between`: deviation of the means of persons
     (for fakes: of pairs of persons); `within`: deviation of single windows about those means.
+    `autocorrelation` of genuine scores one second apart; where it was not measured, what windows of
+    3 s that overlap by two thirds are likely to have.
     """
 
     threshold: float
@@ -52,6 +54,7 @@ class Calibration:
     fake_mean: float
     fake_std_between: float
     fake_std_within: float
+    autocorrelation: float = 0.6
 
 
 UNCALIBRATED: Final = Calibration(

@@ -23,8 +23,6 @@ MAX_STEP_S: Final = 2.0
 """What one score vouches for at most: its own hop and one that was skipped. After a pause a single
 score would otherwise outweigh everything before it."""
 FIRST_STEP_S: Final = 1.0
-SCORE_AUTOCORRELATION: Final = 0.6
-"""Of scores one second apart: windows of 3 s overlap by two thirds."""
 GENUINE_DEVIATIONS: Final = 2.5
 """Between-person and within-person deviations that a genuine speaker is allowed below the mean."""
 
@@ -187,7 +185,7 @@ def limits_from_calibration(
 
     Raises ValueError naming the field.
     """
-    noise = _smoothed_noise(smoothing_s)
+    noise = _smoothed_noise(smoothing_s, calibration.autocorrelation)
     genuine = calibration.real_mean - GENUINE_DEVIATIONS * (
         calibration.real_std_between + noise * calibration.real_std_within
     )
@@ -210,11 +208,11 @@ def limits_from_calibration(
     )
 
 
-def _smoothed_noise(smoothing_s: float) -> float:
+def _smoothed_noise(smoothing_s: float, autocorrelation: float) -> float:
     """Deviation of the smoothed mean over that of single scores, one a second, for first-order
     autoregressive scores."""
     decay = _decay(FIRST_STEP_S, smoothing_s)
-    carried = decay * SCORE_AUTOCORRELATION
+    carried = decay * autocorrelation
     return math.sqrt((1 - decay) / (1 + decay) * (1 + carried) / (1 - carried))
 
 

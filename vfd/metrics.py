@@ -60,7 +60,11 @@ def roc(positive: ArrayLike, negative: ArrayLike) -> Roc:
 def eer(positive: ArrayLike, negative: ArrayLike) -> float:
     """Equal error rate: where as many negatives are accepted as positives are refused, in [0, 1];
     interpolated linearly between the two points of the curve around it."""
-    curve = roc(positive, negative)
+    return eer_of(roc(positive, negative))
+
+
+def eer_of(curve: Roc) -> float:
+    """The equal error rate of a curve."""
     excess = curve.fpr - (1 - curve.tpr)  # rises from -1 to 1
     after = int(np.argmax(excess >= 0))
     before = after - 1
@@ -73,6 +77,29 @@ def tpr_at_fpr(positive: ArrayLike, negative: ArrayLike, fpr: float) -> float:
     of the negatives (both in [0, 1])."""
     curve = roc(positive, negative)
     return float(curve.tpr[curve.fpr <= fpr].max())
+
+
+def average_precision(positive: ArrayLike, negative: ArrayLike) -> float:
+    """Mean precision over the positives, in (0, 1]: the sum over thresholds of the precision times
+    the recall gained. Worthless scores reach the share of positives, so name it beside."""
+    positives, negatives = _checked(positive), _checked(negative)
+    return average_precision_of(roc(positives, negatives), len(positives), len(negatives))
+
+
+def average_precision_of(curve: Roc, positives: float, negatives: float) -> float:
+    """The average precision of a curve over so many pairs, or of such weight, of each kind."""
+    true, false = curve.tpr[1:] * positives, curve.fpr[1:] * negatives
+    return float(np.diff(curve.tpr) @ (true / np.maximum(true + false, 1e-300)))
+
+
+def best_threshold(positive: ArrayLike, negative: ArrayLike) -> float:
+    """The lambda of paper eq. 10: it makes the fewest errors when both kinds are equally frequent,
+    and lies midway between two scores seen. To be chosen on validation data, never on test data."""
+    curve = roc(positive, negative)
+    best = int(np.argmin(curve.fpr + 1 - curve.tpr))
+    if best == 0:  # refusing everything is as good as anything: just above the highest score
+        return float(np.nextafter(curve.thresholds[1], np.inf))
+    return float(curve.thresholds[best : best + 2].mean())
 
 
 def auc_interval(
@@ -88,13 +115,13 @@ def auc_interval(
     Four arrays of one length, a row for every scored pair: the score, whether voice and face are
     one person's, and whose they are. Pairs of one person are not independent of each other, so
     whole identities are drawn with replacement: a pair counts as often as its voice's identity was
-    drawn times how often its face's was; a matched pair, which has one identity, counts once for
-    each time.
+    drawn times how often its face's was; a pair of a single identity (every matched one, and a fake
+    that borrows from nobody known) counts once for each time.
     """
     is_match = np.asarray(matched, dtype=bool)
-    ranked = _SortedScores(_checked(scores))
+    ranked = SortedScores(_checked(scores))
     value = ranked.auc(np.ones(len(is_match)), is_match)
-    weights = _drawn_weights(is_match, voice_ids, face_ids, resamples, seed)
+    weights = drawn_weights(voice_ids, face_ids, resamples, seed)
     low, high = np.nanpercentile([ranked.auc(w, is_match) for w in weights], [2.5, 97.5])
     return Interval(value, float(low), float(high))
 
@@ -112,8 +139,8 @@ def auc_difference_interval(
     `auc_interval`. The same identities are drawn for both: what makes a pair hard for both cancels
     out, and the interval is far narrower than that of either."""
     is_match = np.asarray(matched, dtype=bool)
-    weights = _drawn_weights(is_match, voice_ids, face_ids, resamples, seed)
-    first, second = _SortedScores(_checked(scores)), _SortedScores(_checked(others))
+    weights = drawn_weights(voice_ids, face_ids, resamples, seed)
+    first, second = SortedScores(_checked(scores)), SortedScores(_checked(others))
     once = np.ones(len(is_match))
     value = first.auc(once, is_match) - second.auc(once, is_match)
     drawn = [first.auc(w, is_match) - second.auc(w, is_match) for w in weights]
@@ -121,40 +148,57 @@ def auc_difference_interval(
     return Interval(value, float(low), float(high))
 
 
-def _drawn_weights(
-    matched: NDArray[np.bool_],
-    voice_ids: ArrayLike,
-    face_ids: ArrayLike,
-    resamples: int,
-    seed: int,
+def drawn_weights(
+    voice_ids: ArrayLike, face_ids: ArrayLike, resamples: int, seed: int
 ) -> Iterator[Floats]:
-    """For every resample, how often each pair counts."""
+    """For every resample, how often each pair counts; see `auc_interval`."""
     names, rows = np.unique(np.concatenate([voice_ids, face_ids]), return_inverse=True)
     voices, faces = rows.reshape(2, -1)
     rng = np.random.default_rng(seed)
     for _ in range(resamples):
         counts = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))
-        weights = counts[voices] * np.where(matched, 1.0, counts[faces])
+        weights = counts[voices] * np.where(voices == faces, 1.0, counts[faces])
         yield np.asarray(weights, dtype=np.float64)
 
 
-class _SortedScores:
-    """Scores sorted once, for the AUC under many weights."""
+class SortedScores:
+    """Scores sorted once, for curves under many weights. `scores` (n,) without NaN; a weight and
+    whether it is matched belong to each."""
 
     def __init__(self, scores: Floats) -> None:
         self._order = np.argsort(scores)
-        self._starts = np.flatnonzero(np.diff(scores[self._order], prepend=-np.inf))  # runs of ties
+        ranked = scores[self._order]
+        self._starts = np.flatnonzero(np.diff(ranked, prepend=-np.inf))  # of runs of ties
+        self._thresholds = np.concatenate([[np.inf], ranked[self._starts][::-1]])
 
     def auc(self, weights: Floats, matched: NDArray[np.bool_]) -> float:
         """NaN when a small resample holds no pair of one kind."""
-        weights, matched = weights[self._order], matched[self._order]
-        positive = np.add.reduceat(weights * matched, self._starts)
-        negative = np.add.reduceat(weights * ~matched, self._starts)
+        positive, negative = self._runs(weights, matched)
         pairs = positive.sum() * negative.sum()
         if pairs == 0:
             return float("nan")
         below = np.cumsum(negative) - negative / 2
         return float(positive @ below / pairs)
+
+    def roc(self, weights: Floats, matched: NDArray[np.bool_]) -> Roc | None:
+        """The curve; None when a small resample holds no pair of one kind."""
+        positive, negative = (runs[::-1] for runs in self._runs(weights, matched))
+        if not positive.any() or not negative.any():
+            return None
+        true, false = np.cumsum(positive), np.cumsum(negative)
+        return Roc(
+            self._thresholds,
+            fpr=np.concatenate([[0.0], false / false[-1]]),
+            tpr=np.concatenate([[0.0], true / true[-1]]),
+        )
+
+    def _runs(self, weights: Floats, matched: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """Weight of positives and of negatives at each distinct score, the lowest first."""
+        weights, matched = weights[self._order], matched[self._order]
+        return (
+            np.add.reduceat(weights * matched, self._starts),
+            np.add.reduceat(weights * ~matched, self._starts),
+        )
 
 
 def _checked(scores: ArrayLike) -> Floats:

@@ -1,0 +1,83 @@
+"""Models against test sets: trained on one, tested on another, which is the paper's central claim;
+and one model against another on the same pairs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from training.accuracy_report import interval
+from training.evaluate import Protocol, score_checkpoint
+from training.measures import Result, difference, result_of, same_sex
+from training.score_files import ScoreTable, common_rows
+from vfd.checkpoint import load_checkpoint
+from vfd.intervals import Measured
+
+Matrix = dict[tuple[str, str], Result]
+"""By names of checkpoint and test set."""
+
+
+def cross(checkpoints: Mapping[str, Path], tests: Mapping[str, Path], protocol: Protocol) -> Matrix:
+    """Every checkpoint on every test set, each at the lambda in the checkpoint."""
+    return {
+        (name, test): result_of(
+            score_checkpoint(checkpoint, folder, protocol)[1],
+            load_checkpoint(checkpoint).info.calibration.threshold,
+            protocol.resamples,
+        )
+        for name, checkpoint in checkpoints.items()
+        for test, folder in tests.items()
+    }
+
+
+def matrix_markdown(matrix: Matrix) -> str:
+    """A row for each model, a column for each test set: AUC with its interval and the coverage."""
+    models = list(dict.fromkeys(model for model, _ in matrix))
+    tests = list(dict.fromkeys(test for _, test in matrix))
+    lines = [f"| AUC (coverage) | {' | '.join(tests)} |", "|-|" + "-|" * len(tests)]
+    for model in models:
+        cells = [_cell(matrix.get((model, test))) for test in tests]
+        lines.append(f"| {model} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def compare(ours: Path, theirs: Path, folder: Path, protocol: Protocol) -> tuple[Measured, int]:
+    """`ours` less `theirs` on the same pairs; see `compare_scores`."""
+    tables = [score_checkpoint(c, folder, protocol)[1] for c in (ours, theirs)]
+    lambdas = [load_checkpoint(c).info.calibration.threshold for c in (ours, theirs)]
+    return compare_scores(tables[0], tables[1], protocol.resamples, (lambdas[0], lambdas[1]))
+
+
+def compare_scores(
+    ours: ScoreTable,
+    theirs: ScoreTable,
+    resamples: int,
+    thresholds: tuple[float | None, float | None] = (None, None),
+) -> tuple[Measured, int]:
+    """`ours` less `theirs` by a paired bootstrap over identities, `auc_same_sex` among it where
+    sexes are known, and how many pairs both scored."""
+    first, second = common_rows(ours, theirs)
+    measured = difference(first, second, thresholds, resamples)
+    rows = same_sex(first)
+    if rows is not None and first.real[rows].any() and not first.real[rows].all():
+        within = difference(first.rows(rows), second.rows(rows), resamples=resamples)
+        measured |= {"auc_same_sex": within["auc"]}
+    return measured, len(first)
+
+
+def difference_markdown(measured: Measured, pairs: int, names: Sequence[str]) -> str:
+    """An interval that excludes zero is marked."""
+    lines = [
+        f"{names[0]} less {names[1]}, {pairs} pairs scored by both:",
+        "",
+        "| measure | difference | excludes zero |",
+        "|-|-|-|",
+    ]
+    for name, value in measured.items():
+        sure = "yes" if value.low > 0 or value.high < 0 else "no"
+        lines.append(f"| {name} | {interval(value)} | {sure} |")
+    return "\n".join(lines)
+
+
+def _cell(result: Result | None) -> str:
+    if result is None or result.auc is None:
+        return "-"
+    return f"{interval(result.auc)} ({100 * result.coverage:.0f} %)"

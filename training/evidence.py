@@ -1,0 +1,125 @@
+"""What a model makes of the clips of a split: a vector for every window of voice and every face."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training.baseline import mean_colour, median_pitch
+from training.shard_set import ShardSet
+from vfd.front_ends import FRONT_ENDS
+from vfd.model import VfdModel
+from vfd.speech import fill_pauses, share, speech_frames
+from vfd.types import SAMPLE_RATE_HZ, WINDOW_SAMPLES, Audio
+
+BATCH: Final = 32  # 20 MB of spectrograms
+HOP_S: Final = 1.0  # as the monitor scores
+Vectors = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """`clips` at the variants `variant` (clips,) of one line.
+
+    Windows, a row each: `voice` (W, V) unit vectors, `voice_clip`, `end_s` in the clip, `speech` in
+    [0, 1], `pitch` (see training.baseline). Faces, a row each: `face` (F, V), `face_clip`, `crop`
+    (its number), `colour` (F, 3).
+    """
+
+    clips: ShardSet
+    variant: Rows
+    voice: Vectors
+    voice_clip: Rows
+    end_s: Floats
+    speech: Floats
+    pitch: Floats
+    face: Vectors
+    face_clip: Rows
+    crop: Rows
+    colour: Floats
+
+
+def gather(
+    model: VfdModel, clips: ShardSet, line: str, windows: int = 2, crops: int = 2
+) -> Evidence:
+    """The first `windows` windows, a hop apart, and the first `crops` crops of every clip, at
+    `line`. Audio shorter than a window is repeated, as the monitor repeats speech.
+
+    Raises training.shard_table.ShardError for a line that the data do not have.
+    """
+    variant = clips.line(line)
+    heard = _voices(model, clips, variant, windows)
+    seen = _faces(model, clips, variant, crops)
+    return Evidence(clips, variant, *heard, *seen)
+
+
+@torch.inference_mode()
+def _voices(
+    model: VfdModel, clips: ShardSet, variant: Rows, windows: int
+) -> tuple[Vectors, Rows, Floats, Floats, Floats]:
+    rows: list[tuple[int, float, float, float]] = []
+    collected = _Batches(lambda part: model.embed_voice(torch.from_numpy(part)).numpy())
+    compute = FRONT_ENDS[model.config.front_end].compute
+    for clip in range(len(clips)):
+        audio = clips.audio(clip, int(variant[clip])).astype(np.float32) / np.float32(32_768)
+        for start in _starts(len(audio), windows):
+            window = np.resize(audio[start : start + WINDOW_SAMPLES], WINDOW_SAMPLES)
+            frames = speech_frames(window)
+            filled: Audio = fill_pauses(window, frames)
+            end_s = (start + WINDOW_SAMPLES) / SAMPLE_RATE_HZ
+            rows.append((clip, end_s, share(frames), median_pitch(filled)))
+            collected.add(compute(filled))
+    table = np.array(rows, dtype=np.float64).T
+    return collected.vectors(), table[0].astype(np.int64), table[1], table[2], table[3]
+
+
+@torch.inference_mode()
+def _faces(
+    model: VfdModel, clips: ShardSet, variant: Rows, crops: int
+) -> tuple[Vectors, Rows, Rows, Floats]:
+    rows: list[tuple[int, int]] = []
+    colours: list[Floats] = []
+    collected = _Batches(lambda part: model.embed_faces(torch.from_numpy(part)).numpy())
+    for clip in range(len(clips)):
+        for number in range(min(crops, clips.crops(clip, int(variant[clip])))):
+            crop = clips.crop(clip, number, int(variant[clip]))
+            rows.append((clip, number))
+            colours.append(mean_colour(crop))
+            collected.add(crop)
+    table = np.array(rows, dtype=np.int64).T
+    return collected.vectors(), table[0], table[1], np.array(colours)
+
+
+class _Batches:
+    """Embeds what is added, BATCH at a time, so that no more is held."""
+
+    def __init__(self, embed: Callable[[NDArray[np.generic]], Vectors]) -> None:
+        self._embed = embed
+        self._waiting: list[NDArray[np.generic]] = []
+        self._done: list[Vectors] = []
+
+    def add(self, sample: NDArray[np.generic]) -> None:
+        self._waiting.append(sample)
+        if len(self._waiting) == BATCH:
+            self._flush()
+
+    def vectors(self) -> Vectors:
+        if self._waiting:
+            self._flush()
+        return np.concatenate(self._done)
+
+    def _flush(self) -> None:
+        self._done.append(self._embed(np.stack(self._waiting)))
+        self._waiting = []
+
+
+def _starts(samples: int, windows: int) -> list[int]:
+    """First samples of the windows that fit; one at least."""
+    last = max(0, samples - WINDOW_SAMPLES)
+    hop = round(HOP_S * SAMPLE_RATE_HZ)
+    return list(range(0, last + 1, hop))[:windows]

@@ -1,0 +1,101 @@
+"""Evaluations as one HTML file that needs nothing else: text, tables and pictures."""
+
+import base64
+import html
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from matplotlib.figure import Figure
+
+from training import plots
+from training.accuracy_report import markdown
+from training.evaluate import PATIENT, Evaluation
+
+HTML: Final = "accuracy.html"
+STYLE: Final = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1f2d4d; max-width: 64rem;
+       margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; display: block;
+        overflow-x: auto; }
+td, th { border-bottom: 1px solid #dfe3ea; padding: .3rem .7rem; text-align: left;
+         vertical-align: top; }
+figure { display: inline-block; margin: .5rem; max-width: 100%; vertical-align: top; }
+img { max-width: 100%; }
+code { background: #f3f5f9; padding: .1rem .3rem; overflow-wrap: anywhere; }
+"""
+
+
+def write_html(evaluations: Sequence[Evaluation], folder: Path, command: str) -> Path:
+    """`accuracy.html` in `folder`, and its pictures beside it as PNG."""
+    folder.mkdir(parents=True, exist_ok=True)
+    body = [to_html(markdown(evaluations, command)), "<h2>Pictures</h2>"]
+    for number, evaluation in enumerate(evaluations, start=1):
+        body.append(f"<h3>{html.escape(evaluation.name)}</h3>")
+        for name, figure in pictures(evaluation):
+            path = plots.save(figure, folder / f"{name}-{number}.png")
+            body.append(_figure(path, f"{name}: {evaluation.name}"))
+    page = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Accuracy</title>'
+        f"<style>{STYLE}</style></head><body>{''.join(body)}</body></html>\n"
+    )
+    path = folder / HTML
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def pictures(evaluation: Evaluation) -> Iterator[tuple[str, Figure]]:
+    """By name; those that the evaluation allows."""
+    table, result = evaluation.table, evaluation.result
+    if result.auc is None:
+        return
+    yield "similarity", plots.histogram(table, result.threshold, "Similarity of voice and face")
+    if PATIENT in evaluation.tables:
+        patient = evaluation.tables[PATIENT]
+        title = "The same, mean over windows and faces"
+        yield "similarity-patient", plots.histogram(patient, result.threshold, title)
+    yield "roc", plots.roc_curves(evaluation.tables, "ROC")
+    yield "det", plots.det_curves(evaluation.tables, "DET")
+    if evaluation.calibration is not None:
+        yield "reliability", plots.reliability(table, evaluation.calibration, "Reliability")
+    if evaluation.evidence is not None:
+        from training.voice_map import voice_map  # scikit-learn takes seconds to load
+
+        yield "voices", voice_map(evaluation.evidence, "Voices (t-SNE); lines join one person's")
+
+
+def to_html(text: str) -> str:
+    """Of the markdown that our reports use: headings, paragraphs, tables, `code`, **strong**."""
+    parts = []
+    for block in re.split(r"\n\s*\n", text.strip()):
+        lines = block.splitlines()
+        if lines[0].startswith("#"):
+            level = len(lines[0]) - len(lines[0].lstrip("#"))
+            parts.append(f"<h{level}>{_inline(lines[0].lstrip('# '))}</h{level}>")
+        elif lines[0].startswith("|"):
+            parts.append(_table(lines))
+        else:
+            parts.append(f"<p>{_inline(' '.join(lines))}</p>")
+    return "\n".join(parts)
+
+
+def _table(lines: Sequence[str]) -> str:
+    rows = [[_inline(c.strip()) for c in line.strip("|").split("|")] for line in lines]
+    head = "".join(f"<th>{cell}</th>" for cell in rows[0])
+    body = "".join(
+        "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows[2:]
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _inline(text: str) -> str:
+    text = html.escape(text)
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
+    return re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", text)
+
+
+def _figure(path: Path, alt: str) -> str:
+    data = base64.b64encode(path.read_bytes()).decode()
+    source = f"data:image/png;base64,{data}"
+    return f'<figure><img alt="{html.escape(alt, quote=True)}" src="{source}"></figure>'
