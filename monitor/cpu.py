@@ -1,9 +1,9 @@
 """Whose CPU time it is: the process's time by stage, told apart by its threads.
 
-`faces` and `engine` are the threads of those names. `receiver` is the event loop's thread
-(packets, HTTP, bookkeeping) and the threads of the decoders, ours and aiortc's. `other` is what is
-left of the process's total: native threads of libraries, helpers, and threads that ended before
-they were sampled.
+`faces` and `engine` are the threads of those names. `receiver` is the event loop's thread (packets,
+HTTP, bookkeeping) and the threads of the decoders, ours and aiortc's. `other` is what is left of
+the process's total: native threads of libraries, helpers, and threads that ended before they were
+sampled.
 """
 
 import asyncio
