@@ -166,7 +166,8 @@ def test_going_on_from_folded_weights_changes_nothing_at_first(tmp_path: Path) -
 
 def test_a_full_disk_leaves_the_last_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "a.safetensors"
-    one = dataclasses.replace(FINE, run=RunRecipe(validate_every=9, save_every=1))
+    three = OptimiserRecipe(steps=3, batch=4)
+    one = dataclasses.replace(FINE, optimiser=three, run=RunRecipe(validate_every=9, save_every=1))
     full = os.strerror(28)
     written = []
 

@@ -42,9 +42,11 @@ class Progress:
         listed = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
         print(f"{step}: validation {listed}{' (best so far)' if best else ''}", flush=True)
 
-    def close(self, step: int) -> None:
-        """Says how it ended and what it took."""
+    def close(self) -> None:
         self._writer.close()
+
+    def ended(self, step: int) -> None:
+        """Says how it ended and what it took."""
         seconds = time.monotonic() - self._started
         early = "" if step == self._recipe.optimiser.steps else ", stopped early"
         print(

@@ -7,7 +7,7 @@ processes: `torchrun --nproc-per-node N -m training.cli train ...`.
 
 import dataclasses
 import os
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -93,7 +93,7 @@ def train(
         torch.manual_seed(recipe.run.seed)
         batches = Batches(clips, recipe, group.rank, group.count)
         model = TrainedModel(recipe, clips.identities, batches.traits)
-        with closing(Trainer(model, recipe, group)) as trainer:
+        with closing(Trainer(model, recipe, group)) as trainer, ExitStack() as stack:
             standing = _resume(trainer, recipe, state_path(out))
             if standing.step == 0 and origin.start is not None:
                 begin_from(model, origin.start, origin.mapping)
@@ -101,7 +101,10 @@ def train(
             if standing.ended:
                 return standing.best
             log = out.with_name(f"{out.name}.log")
-            progress = Progress(recipe, log, standing.step, group.device) if group.first else None
+            progress = None
+            if group.first:
+                progress = Progress(recipe, log, standing.step, group.device)
+                stack.callback(progress.close)
             steps = load(batches, range(standing.step + 1, recipe.optimiser.steps + 1), workers)
             for batch in steps:
                 standing.step += 1
@@ -120,7 +123,7 @@ def train(
                 if standing.ended:
                     break
             if progress:
-                progress.close(standing.step)
+                progress.ended(standing.step)
             return standing.best
 
 
