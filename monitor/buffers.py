@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.config import ScoringConfig
-from vfd.speech import fill_pauses, share, speech_frames
+from vfd.speech import speech_share
 from vfd.types import (
     SAMPLE_RATE_HZ,
     WINDOW_S,
@@ -175,8 +175,7 @@ def judge(snapshot: Snapshot) -> Window | Abstention:
     if coverage < scoring.min_coverage:
         reason = Reason.AUDIO_GAP if coverage > 0 else Reason.NO_AUDIO
         return Abstention(snapshot.key, snapshot.end_s, reason, coverage=coverage)
-    frames = speech_frames(snapshot.audio)
-    speech = share(frames)
+    speech = speech_share(snapshot.audio)
     if speech < scoring.min_speech:
         return Abstention(snapshot.key, snapshot.end_s, Reason.NO_SPEECH, speech, coverage)
     if snapshot.skew_s is not None and abs(snapshot.skew_s) > scoring.max_av_skew_s:
@@ -189,7 +188,7 @@ def judge(snapshot: Snapshot) -> Window | Abstention:
         key=snapshot.key,
         start_s=snapshot.end_s - WINDOW_S,
         end_s=snapshot.end_s,
-        audio=fill_pauses(snapshot.audio, frames),
+        audio=snapshot.audio,
         faces=faces,
         coverage=coverage,
         speech=speech,

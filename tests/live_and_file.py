@@ -28,8 +28,10 @@ T = TypeVar("T", np.float32, np.uint8)
 class RecordingScorer(Scorer):
     """Adds what it scores to `recorded`."""
 
-    def __init__(self, engine: Engine, faces_per_window: int, recorded: list[Scored]) -> None:
-        super().__init__(engine, faces_per_window)
+    def __init__(
+        self, engine: Engine, faces_per_window: int, front_end: str, recorded: list[Scored]
+    ) -> None:
+        super().__init__(engine, faces_per_window, front_end)
         self._recorded = recorded
 
     def score(self, windows: Sequence[Window]) -> list[Score]:

@@ -31,11 +31,7 @@ def speech_frames(audio: Audio) -> NDArray[np.bool_]:
 
 def speech_share(audio: Audio) -> float:
     """Share of 30 ms frames with speech, in [0, 1]; 0 for audio shorter than one frame."""
-    return share(speech_frames(audio))
-
-
-def share(frames: NDArray[np.bool_]) -> float:
-    """Share of `frames` with speech, in [0, 1]; 0 without any frame."""
+    frames = speech_frames(audio)
     return float(frames.mean()) if frames.size else 0.0
 
 
@@ -56,3 +52,8 @@ def fill_pauses(audio: Audio, frames: NDArray[np.bool_]) -> Audio:
     spoken = frames & (power > np.percentile(power[frames], 90) * _QUIETEST_SPEECH)
     near = np.convolve(spoken, np.ones(2 * _MARGIN_FRAMES + 1), mode="same") > 0
     return audio if near.all() else np.resize(framed[near], len(audio))
+
+
+def spoken(audio: Audio) -> Audio:
+    """What the voice tower reads of `audio`: its speech alone, as long as before."""
+    return fill_pauses(audio, speech_frames(audio))

@@ -89,8 +89,7 @@ class FaceFrame:
 class Window:
     """The evidence for one step.
 
-    `audio` (48000,) float32 at 16 kHz, of which long pauses and holes are cut out and the speech
-    is repeated (`vfd.speech.fill_pauses`). `faces` best first, each at most
+    `audio` (48000,) float32 at 16 kHz; holes are zero. `faces` best first, each at most
     `face_max_age_s` older than `end_s`. `coverage` in [0, 1]: share of the audio that was received
     (silence that the sender suppressed counts as received). `speech` in [0, 1]: share of 30 ms
     frames with speech.
