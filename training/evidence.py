@@ -12,7 +12,7 @@ from training.baseline import mean_colour, median_pitch
 from training.shard_set import ShardSet
 from vfd.front_ends import FRONT_ENDS
 from vfd.model import VfdModel
-from vfd.speech import fill_pauses, share, speech_frames
+from vfd.speech import fill_pauses, speech_frames
 from vfd.types import SAMPLE_RATE_HZ, WINDOW_SAMPLES, Audio
 
 BATCH: Final = 32  # 20 MB of spectrograms
@@ -72,7 +72,7 @@ def _voices(
             frames = speech_frames(window)
             filled: Audio = fill_pauses(window, frames)
             end_s = (start + WINDOW_SAMPLES) / SAMPLE_RATE_HZ
-            rows.append((clip, end_s, share(frames), median_pitch(filled)))
+            rows.append((clip, end_s, float(frames.mean()), median_pitch(filled)))
             collected.add(compute(filled))
     table = np.array(rows, dtype=np.float64).T
     return collected.vectors(), table[0].astype(np.int64), table[1], table[2], table[3]
