@@ -10,10 +10,9 @@ import cv2
 import numpy as np
 
 from training.recipe import AugmentRecipe
-from vfd.speech import fill_pauses, speech_frames
 from vfd.types import FACE_SIZE_PX, SAMPLE_RATE_HZ, WINDOW_SAMPLES, Audio, Rgb
 
-MIN_SPEECH_S: Final = 0.6  # a fifth of a window: what the monitor needs to score at all
+MIN_SPEECH_S: Final = 0.6  # half of what the monitor needs to score at all
 PACKET_SAMPLES: Final = SAMPLE_RATE_HZ * 20 // 1000  # Opus as calls send it
 MAX_LOSS: Final = 0.2  # share of packets; beyond it the monitor abstains
 MEAN_BURST_PACKETS: Final = 2.5
@@ -24,7 +23,7 @@ MAX_GAMMA: Final = 1.4
 def voice_window(audio: Audio, recipe: AugmentRecipe, rng: np.random.Generator) -> Audio:
     """Three seconds from somewhere in `audio` (n,), float32 in [-1, 1] at 16 kHz; (48000,).
 
-    What is shorter is repeated. As in the monitor, long pauses are cut out and the speech repeated.
+    What is shorter is repeated.
     """
     start = int(rng.integers(max(0, len(audio) - WINDOW_SAMPLES) + 1))
     window = np.resize(audio[start : start + WINDOW_SAMPLES], WINDOW_SAMPLES)
@@ -32,22 +31,19 @@ def voice_window(audio: Audio, recipe: AugmentRecipe, rng: np.random.Generator) 
         window = interrupt(window, rng)
     if rng.random() < recipe.packet_loss:
         window = lose_packets(window, rng)
-    return fill_pauses(window, speech_frames(window))
+    return window
 
 
 def first_window(audio: Audio) -> Audio:
     """The unchanged counterpart of `voice_window`, for validation: the first three seconds."""
-    window = np.resize(audio[:WINDOW_SAMPLES], WINDOW_SAMPLES)
-    return fill_pauses(window, speech_frames(window))
+    return np.resize(audio[:WINDOW_SAMPLES], WINDOW_SAMPLES)
 
 
 def interrupt(window: Audio, rng: np.random.Generator) -> Audio:
-    """MIN_SPEECH_S to 3 s of it, in one piece; the rest is silence as a sender suppresses it."""
+    """MIN_SPEECH_S to 3 s of it; the rest is one pause, at either end, at both, or in the middle."""
     kept = int(rng.uniform(MIN_SPEECH_S * SAMPLE_RATE_HZ, WINDOW_SAMPLES))
-    start = int(rng.integers(WINDOW_SAMPLES - kept + 1))
-    result = np.zeros_like(window)
-    result[start : start + kept] = window[start : start + kept]
-    return result
+    since = (np.arange(WINDOW_SAMPLES) - rng.integers(WINDOW_SAMPLES)) % WINDOW_SAMPLES
+    return np.where(since < kept, window, np.float32(0))
 
 
 def lose_packets(window: Audio, rng: np.random.Generator) -> Audio:

@@ -8,7 +8,6 @@ from scipy import fft, optimize
 
 from training.clips import RECORDED
 from training.shard_set import ShardSet
-from vfd.speech import fill_pauses, speech_frames
 from vfd.types import SAMPLE_RATE_HZ, WINDOW_SAMPLES, Audio, Rgb
 
 Floats = NDArray[np.float64]
@@ -92,7 +91,7 @@ def known_lines(clips: ShardSet) -> tuple[str, ...]:
 
 def _pitch_of(clips: ShardSet, clip: int, variant: int) -> float:
     audio = clips.audio(clip, variant)[:WINDOW_SAMPLES].astype(np.float32) / np.float32(32_768)
-    return median_pitch(fill_pauses(audio, speech_frames(audio)))
+    return median_pitch(audio)
 
 
 def _fit(features: Floats, sign: Floats) -> Floats:

@@ -12,8 +12,8 @@ from training.baseline import mean_colour, median_pitch
 from training.shard_set import ShardSet
 from vfd.front_ends import FRONT_ENDS
 from vfd.model import VfdModel
-from vfd.speech import fill_pauses, speech_frames
-from vfd.types import SAMPLE_RATE_HZ, WINDOW_SAMPLES, Audio
+from vfd.speech import speech_share
+from vfd.types import SAMPLE_RATE_HZ, WINDOW_SAMPLES
 
 BATCH: Final = 32  # 20 MB of spectrograms
 HOP_S: Final = 1.0  # as the monitor scores
@@ -48,7 +48,7 @@ def gather(
     model: VfdModel, clips: ShardSet, line: str, windows: int = 2, crops: int = 2
 ) -> Evidence:
     """The first `windows` windows, a hop apart, and the first `crops` crops of every clip, at
-    `line`. Audio shorter than a window is repeated, as the monitor repeats speech.
+    `line`. Audio shorter than a window is repeated.
 
     Raises training.shard_table.ShardError for a line that the data do not have.
     """
@@ -69,11 +69,9 @@ def _voices(
         audio = clips.audio(clip, int(variant[clip])).astype(np.float32) / np.float32(32_768)
         for start in _starts(len(audio), windows):
             window = np.resize(audio[start : start + WINDOW_SAMPLES], WINDOW_SAMPLES)
-            frames = speech_frames(window)
-            filled: Audio = fill_pauses(window, frames)
             end_s = (start + WINDOW_SAMPLES) / SAMPLE_RATE_HZ
-            rows.append((clip, end_s, float(frames.mean()), median_pitch(filled)))
-            collected.add(compute(filled))
+            rows.append((clip, end_s, speech_share(window), median_pitch(window)))
+            collected.add(compute(window))
     table = np.array(rows, dtype=np.float64).T
     return collected.vectors(), table[0].astype(np.int64), table[1], table[2], table[3]
 

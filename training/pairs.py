@@ -13,7 +13,7 @@ from training.score_files import Bools, ScoreTable, Strings
 from vfd.model_config import COSINE_EPS
 
 SWAPS: Final = 40  # swapped faces for each voice: 20 or so of its own sex
-MIN_SPEECH: Final = 0.3  # of a window; below it the monitor says no_speech
+MIN_SPEECH: Final = 0.4  # of a window; below it the monitor says no_speech
 NO_SPEECH: Final = "no_speech"
 SWAPPED: Final = "another's face"  # the manipulation of a pair that was put together here
 Rows = NDArray[np.int64]
