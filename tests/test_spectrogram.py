@@ -33,7 +33,7 @@ def test_equals_the_definition() -> None:
 
 def test_a_tone_switched_on_stands_in_its_bin() -> None:
     tone = np.where(SECONDS >= 1.5, np.sin(2 * np.pi * 1000 * SECONDS), 0)
-    spectrogram = stft512((0.5 * tone + 0.01 * noise()).astype(np.float32))[0]
+    spectrogram = stft512((0.5 * tone + 0.3 * noise()).astype(np.float32))[0]
     bin_1khz = round(1000 / 15.625) - 1  # the first bin is 15.6 Hz
     assert spectrogram[bin_1khz, 160:].min() > 0.5
     assert spectrogram[bin_1khz, :140].max() < -0.5
@@ -49,10 +49,32 @@ def test_holes_are_zero_and_leave_the_rest_alone() -> None:
     spectrogram, whole = stft512(holed)[0], stft512(noise())[0]
     assert not spectrogram[:, 100:198].any()
     received = np.r_[0:100, 198:300]  # those that overlap an edge hold some sound
-    np.testing.assert_allclose(spectrogram[:, received].mean(axis=1), 0, atol=1e-4)
+    np.testing.assert_allclose(spectrogram[:, received].mean(axis=1), 0, atol=1e-3)
     np.testing.assert_allclose(spectrogram[:, received].std(axis=1), 1, atol=1e-3)
     correlation = np.corrcoef(spectrogram[:, received].ravel(), whole[:, received].ravel())
     assert correlation[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("room_db", [-60, -65, -80])
+def test_a_pause_is_the_same_hole_whatever_the_room_sounds_like(room_db: float) -> None:
+    rng = np.random.default_rng(3)
+    holed = noise()
+    holed[16_000:32_000] = 0
+    room = 10 ** (room_db / 20) * rng.standard_normal(48_000)
+    spectrogram, clean = stft512((holed + room).astype(np.float32))[0], stft512(holed)[0]
+    np.testing.assert_allclose(spectrogram[:, 101:197], 0, atol=0.2)
+    correlation = np.corrcoef(spectrogram.ravel(), clean.ravel())
+    assert correlation[0, 1] > 0.99
+
+
+def test_a_little_more_noise_changes_little_even_at_the_edge_of_what_counts() -> None:
+    """A hard limit would turn a pause on and off with the codec."""
+    rng = np.random.default_rng(4)
+    sound = noise()
+    sound[16_000:32_000] *= 10 ** (-30 / 20)
+    before = stft512(sound)[0]
+    after = stft512(sound + (1e-4 * rng.standard_normal(48_000)).astype(np.float32))[0]
+    assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.99
 
 
 def test_silence_is_zero() -> None:

@@ -3,7 +3,8 @@
 The paper fixes the shape, 512 x 300 for 3 s at 16 kHz, 100 frames a second (sections 3.2.1 and
 4.2). Window, transform length, logarithm and normalisation are our reading, after the usual recipe
 for VoxCeleb: a mean and a deviation for every bin, which resist the codec of a call far better
-than one pair for the whole picture.
+than one pair for the whole picture. Ours is over loud frames, because a call's window is seldom
+full of speech, and on a logarithmic scale a pause at -65 dB outweighs everything said.
 
 Training and serving call the same function, chosen by the name stored in the checkpoint
 (`vfd.front_ends`).
@@ -24,6 +25,10 @@ FRAME_SAMPLES: Final = 400
 FFT_SAMPLES: Final = 1024
 LOG_FLOOR: Final = 1e-5  # about -100 dB of a full-scale sine within one frame
 MIN_STD: Final = 1e-5
+LOUD_PERCENTILE: Final = 90
+QUIET_DB: Final = 30.0  # below the loud frames: softer than nearly all speech, above most rooms
+SLOPE_DB: Final = 2.0
+SILENCE: Final = 1e-11  # as power: -110 dB of full scale, below one step of 16 bits
 
 Spectrogram = NDArray[np.float32]
 """(1, 512, 300) float32: one channel, bins from 15.6 Hz to 8 kHz, frames 10 ms apart."""
@@ -36,26 +41,38 @@ _WINDOW: Final = (0.54 - 0.46 * np.cos(_PHASE)).astype(np.float32)  # periodic H
 
 
 def stft512(audio: Audio) -> Spectrogram:
-    """Log magnitude of the short-time Fourier transform, normalised bin by bin.
+    """Log magnitude of the short-time Fourier transform, normalised bin by bin over what is loud.
 
     `audio` (48000,) float32 in [-1, 1] at 16 kHz. Frame n starts at sample 160 n; the last two
-    reach beyond the end and are filled with zeros. Every bin of the result has mean 0 and standard
-    deviation 1 over the frames that hold any sound. A frame whose samples are all exactly zero is a
-    hole (lost packets, or silence that the sender suppressed): it takes no part in mean and
-    deviation and is 0 in the result. Raises ValueError for another length.
+    reach beyond the end and are filled with zeros. Every frame has a weight in [0, 1] by its level
+    beside the loud frames of the window (`_weights`). Over frames so weighted, every bin has mean 0
+    and deviation 1; then each frame is multiplied by its weight. Pauses, the noise of a room and
+    holes (lost packets, or silence that the sender suppressed) are therefore all 0, and do not
+    move what is said beside them. Raises ValueError for another length.
     """
     if audio.shape != (WINDOW_SAMPLES,):
         raise ValueError(f"audio has shape {audio.shape}, not ({WINDOW_SAMPLES},)")
     padded = np.zeros(_PADDED_SAMPLES, dtype=np.float32)
     padded[:WINDOW_SAMPLES] = audio
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME_SAMPLES)[::HOP_SAMPLES]
-    received = frames.any(axis=1)
-    if received.all():
-        return _normalised(_log_magnitudes(frames))[np.newaxis]
-    result = np.zeros((1, BINS, FRAMES), dtype=np.float32)
-    if received.any():
-        result[0][:, received] = _normalised(_log_magnitudes(frames[received]))
-    return result
+    weights = _weights(frames)
+    if not weights.any():
+        return np.zeros((1, BINS, FRAMES), dtype=np.float32)
+    return _normalised(_log_magnitudes(frames), weights)[np.newaxis]
+
+
+def _weights(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(frames, 400) samples -> (frames,): 1 for loud frames, 0 for a hole, a half at QUIET_DB below
+    the loud ones, with a logistic slope between. Soft, so that a codec or a decision of a speech
+    detector on the way changes a spectrogram a little and never at a stroke."""
+    power = np.einsum("fs,fs->f", frames, frames, dtype=np.float32) / FRAME_SAMPLES
+    heard = power > SILENCE
+    if not heard.any():
+        return np.zeros(len(frames), dtype=np.float32)
+    level_db = 10 * np.log10(np.maximum(power, SILENCE))
+    quiet_db = float(np.percentile(level_db[heard], LOUD_PERCENTILE)) - QUIET_DB
+    weights: NDArray[np.float64] = heard / (1 + np.exp((quiet_db - level_db) / SLOPE_DB))
+    return weights.astype(np.float32)
 
 
 def _log_magnitudes(frames: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -79,10 +96,12 @@ def _log_magnitudes(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     return result
 
 
-def _normalised(logs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(bins, frames), changed in place: mean 0 and deviation 1 for every bin; a constant bin
-    becomes 0."""
-    logs -= logs.mean(axis=1, keepdims=True)
-    variances = np.einsum("bf,bf->b", logs, logs) / np.float32(logs.shape[1])
+def _normalised(logs: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(bins, frames), changed in place: mean 0 and deviation 1 for every bin over the frames by
+    their (frames,) `weights`, times these; a constant bin becomes 0."""
+    shares = weights / weights.sum()
+    logs -= (logs @ shares)[:, np.newaxis]
+    variances = np.square(logs) @ shares
     logs *= 1 / np.maximum(np.sqrt(variances), np.float32(MIN_STD))[:, np.newaxis]
+    logs *= weights
     return logs
