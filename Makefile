@@ -16,7 +16,7 @@ check: .venv/.dev  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench-engines: .venv/.bench  ## engines on this processor; writes engines/reports/cpu.md
+bench-engines: .venv/.dev  ## engines on this processor; writes engines/reports/cpu.md
 	$(BIN)/vfd-engine bench --report engines/reports
 
 gpu-check:  ## the GPU engines, with the torch of $(PYTHON); writes engines/reports/gpu.md
@@ -39,12 +39,8 @@ clean:
 	$(BIN)/pip install --quiet --editable '.[demo]'
 	touch $@
 
-.venv/.bench: .venv/.dev
-	$(BIN)/pip install --quiet --editable '.[bench]'
-	touch $@
-
 # torch first: a build for this machine must be chosen before anything else asks for one.
 .venv/.dev: pyproject.toml | .venv/bin/python
 	$(BIN)/pip install --quiet '$(TORCH)'
-	$(BIN)/pip install --quiet --editable '.[demo,training,dev]'
+	$(BIN)/pip install --quiet --editable '.[demo,training,bench,int8,dev]'
 	touch $@ .venv/.demo

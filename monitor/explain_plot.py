@@ -19,7 +19,6 @@ from engines.explain import Explanation, Map, explain
 from monitor.exemplars import Exemplar
 from vfd.front_ends import FRONT_ENDS
 from vfd.mel import MEL_BANDS, hertz_to_mel
-from vfd.speech import spoken
 from vfd.types import SAMPLE_RATE_HZ
 
 WIDTH_INCHES, ROW_INCHES, FRAME_INCHES, DPI = 13.0, 2.7, 1.5, 100
@@ -57,7 +56,7 @@ class Explained:
 
 def explained(exemplar: Exemplar, engine: Engine, front_end: str) -> Explained:
     """The pair of its voice and the best of its faces, explained. Raises EngineError."""
-    spectrogram = FRONT_ENDS[front_end].compute(spoken(exemplar.window.audio))
+    spectrogram = FRONT_ENDS[front_end].compute(exemplar.window.audio)
     explanation = explain(engine, spectrogram, exemplar.window.faces[0].rgb)
     return Explained(exemplar, explanation, spectrogram)
 

@@ -21,7 +21,6 @@ from monitor.events import EventBus, abstention_event, score_event, verdict_even
 from monitor.metrics import Metrics
 from monitor.sessions import Registry, Session
 from vfd.front_ends import FRONT_ENDS
-from vfd.speech import spoken
 from vfd.types import Abstention, FaceFrame, Reason, Score, Window
 
 logger = logging.getLogger(__name__)
@@ -63,7 +62,7 @@ class Scorer:
         batch = self._engine.best_batch
         for start in range(0, len(windows), batch):
             part = windows[start : start + batch]
-            pictures = [self._front_end.compute(spoken(window.audio)) for window in part]
+            pictures = [self._front_end.compute(window.audio) for window in part]
             voices.extend(self._engine.embed_voice(np.stack(pictures)))
         return voices
 

@@ -128,7 +128,6 @@ def test_nothing_is_written_without_a_reference_to_compare_with(
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of NNCF and what it imports
 def test_int8_is_built_by_nncf_and_runs(tmp_path: Path, checkpoint: Checkpoint) -> None:
-    pytest.importorskip("nncf")
     order = Order(int8=True, validation=write_samples(tmp_path / "people.npz", 48))
     out = tmp_path / "engine"
     parity = build(checkpoint, out, order)

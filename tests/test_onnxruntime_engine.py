@@ -7,14 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-import pytest
 from checkpoints import TINY, write_checkpoint
 
 from engines.torch_engine import TorchEngine
 from vfd.checkpoint import load_checkpoint
-
-pytest.importorskip("onnxruntime", reason="install vfd-monitor[bench]")
-pytest.importorskip("onnxscript", reason="install vfd-monitor[bench]")
 
 EXPORT_AND_RUN = """
 import sys

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from clips import sound
 
-from vfd.speech import FRAME_SAMPLES, fill_pauses, speech_frames, speech_share
+from vfd.speech import FRAME_SAMPLES, speech_frames, speech_share
 from vfd.types import SAMPLE_RATE_HZ, WINDOW_SAMPLES
 
 
@@ -54,38 +54,3 @@ def test_the_same_audio_gets_the_same_answer() -> None:
 def test_real_people_speak(media: list[Path]) -> None:
     shares = [speech_share(sound(clip)) for clip in media]
     assert min(shares) > 0.3
-
-
-def test_a_long_pause_is_filled_with_the_speech_around_it() -> None:
-    audio = np.zeros(WINDOW_SAMPLES, np.float32)
-    audio[: WINDOW_SAMPLES // 3] = buzz(WINDOW_SAMPLES // 3)
-    filled = fill_pauses(audio, speech_frames(audio))
-    assert filled.shape == audio.shape
-    assert filled.dtype == np.float32
-    assert speech_share(filled) > 0.85
-    assert (filled[: WINDOW_SAMPLES // 3] == audio[: WINDOW_SAMPLES // 3]).all()
-
-
-def test_a_short_pause_and_silence_stay() -> None:
-    audio = buzz(WINDOW_SAMPLES)
-    frames = np.ones(100, np.bool_)
-    frames[50:52] = False
-    assert (fill_pauses(audio, frames) == audio).all()
-    silence = np.zeros(WINDOW_SAMPLES, np.float32)
-    assert fill_pauses(silence, speech_frames(silence)) is silence
-
-
-def test_what_is_longer_than_a_short_pause_goes() -> None:
-    audio = np.repeat(np.arange(100, 200, dtype=np.float32), FRAME_SAMPLES)
-    frames = np.ones(100, np.bool_)
-    frames[:30] = False
-    filled = fill_pauses(audio, frames)
-    assert filled[0] == 129, "one frame before speech stays"
-    assert filled[71 * FRAME_SAMPLES] == 129, "then it is repeated"
-
-
-def test_noise_of_the_room_is_a_pause_even_where_it_is_taken_for_speech() -> None:
-    audio = buzz(WINDOW_SAMPLES)
-    audio[: WINDOW_SAMPLES // 2] *= 0.01
-    filled = fill_pauses(audio, np.ones(100, np.bool_))
-    assert (np.abs(filled).reshape(100, -1).max(axis=1) > 0.1).sum() >= 97
