@@ -14,6 +14,7 @@ import openvino as ov
 import openvino.opset13 as ops
 
 from engines.openvino_engine import capabilities
+from vfd.openvino_core import openvino_core
 
 ROWS: Final = 1218
 INNER: Final = 768
@@ -78,7 +79,7 @@ def _openvino_product(precision: str) -> Product:
         "NUM_STREAMS": 1,
         "ENABLE_CPU_PINNING": False,
     }
-    request = ov.Core().compile_model(model, "CPU", settings).create_infer_request()
+    request = openvino_core().compile_model(model, "CPU", settings).create_infer_request()
     request.set_input_tensor(ov.Tensor(x))
 
     def product() -> None:

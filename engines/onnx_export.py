@@ -118,10 +118,12 @@ def _export(part: _Part, path: Path) -> None:
 
 def _check(part: _Part, path: Path) -> None:
     """Raises EngineError unless OpenVINO says the same as torch, at more than one batch size."""
-    import openvino as ov
+    from vfd.openvino_core import openvino_core
 
     try:
-        compiled = ov.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = openvino_core().compile_model(
+            str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+        )
         for rows in CHECKED_BATCHES:
             batch = part.example[torch.arange(rows) % 2]
             with torch.inference_mode():

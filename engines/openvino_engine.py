@@ -16,6 +16,7 @@ from engines.openvino_cache import cached_model
 from engines.openvino_graph import TOWERS, tower_graphs
 from vfd.checkpoint import Checkpoint
 from vfd.model_config import ModelConfig
+from vfd.openvino_core import openvino_core
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,9 @@ class OpenVinoEngine:
         }
         try:
             if models:
-                compiled = [ov.Core().compile_model(model, "CPU", settings) for model in models]
+                compiled = [
+                    openvino_core().compile_model(model, "CPU", settings) for model in models
+                ]
             else:
                 compiled = _compiled(checkpoint, settings, self.precision)
         except RuntimeError as error:
@@ -75,7 +78,7 @@ class OpenVinoEngine:
         expected = expected_manifest(checkpoint, found.precision)
         check_manifest(folder, found, expected, "vfd-engine build --engine openvino")
         try:
-            models = [ov.Core().read_model(folder / f"{name}.xml") for name in TOWERS]
+            models = [openvino_core().read_model(folder / f"{name}.xml") for name in TOWERS]
         except RuntimeError as error:
             raise EngineError(
                 f"{folder}: OpenVINO {ov.__version__} cannot read it: {one_line(error)}; build it "
@@ -106,7 +109,7 @@ def one_line(error: Exception) -> str:
 
 def capabilities() -> list[str]:
     """What OpenVINO finds in this processor, such as FP32, BF16, INT8."""
-    found: list[str] = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    found: list[str] = openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return found
 
 
@@ -148,7 +151,7 @@ def _compiled(
     def graphs() -> tuple[ov.Model, ov.Model]:
         return tower_graphs(checkpoint.info.config, checkpoint.tensors)
 
-    core = ov.Core()
+    core = openvino_core()
     cached = cached_model(checkpoint.sha256, precision, graphs)
     if cached is not None:
         with_cache = settings | {"CACHE_DIR": str(cached)}

@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
 from checkpoints import FAMILIES, TINY, write_checkpoint
 
@@ -14,6 +13,7 @@ from engines.onnx_export import export_onnx
 from engines.torch_engine import TorchEngine
 from vfd.checkpoint import load_checkpoint
 from vfd.model_config import ModelConfig
+from vfd.openvino_core import openvino_core
 
 
 @pytest.mark.parametrize("config", FAMILIES, ids=lambda c: c.preset)
@@ -32,7 +32,7 @@ def test_parity_in_another_runtime(tmp_path: Path, config: ModelConfig) -> None:
         (paths[0], "spectrograms", voices, reference.embed_voice),
         (paths[1], "crops", faces, reference.embed_faces),
     ):
-        compiled = ov.Core().compile_model(str(path), "CPU")
+        compiled = openvino_core().compile_model(str(path), "CPU")
         (found,) = compiled({name: batch}).values()
         difference = np.abs(found - embed(batch))
         print(f"{path.name}: max {difference.max():.1e} mean {difference.mean():.1e}")

@@ -40,7 +40,7 @@ def first_window(audio: Audio) -> Audio:
 
 
 def interrupt(window: Audio, rng: np.random.Generator) -> Audio:
-    """MIN_SPEECH_S to 3 s of it; the rest is one pause, at either end, at both, or in the middle."""
+    """MIN_SPEECH_S to 3 s of it; the rest is one pause in the middle, or silence at the ends."""
     kept = int(rng.uniform(MIN_SPEECH_S * SAMPLE_RATE_HZ, WINDOW_SAMPLES))
     since = (np.arange(WINDOW_SAMPLES) - rng.integers(WINDOW_SAMPLES)) % WINDOW_SAMPLES
     return np.where(since < kept, window, np.float32(0))

@@ -24,6 +24,7 @@ import openvino.opset13 as ops
 from numpy.typing import NDArray
 
 from vfd.boxes import Floats, areas, regress, suppress, to_squares
+from vfd.openvino_core import openvino_core
 from vfd.pyramid import CELL_PX, STRIDE_PX, Level, fit, pack
 from vfd.types import Box, Face, Rgb
 
@@ -62,7 +63,7 @@ class MtcnnDetector:
     """
 
     def __init__(self, threads: int = 1, min_score: float = 0.8) -> None:
-        core = ov.Core()
+        core = openvino_core()
         options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
         builders = {"pnet": _build_pnet, "rnet": _build_rnet, "onet": _build_onet}
         requests = {
