@@ -16,7 +16,7 @@ from monitor.datagrams import MediaSink, Pump
 from monitor.frame_sequence import Frame
 from monitor.keyframe_assembly import Keyframe
 from monitor.keyframe_decoder import DecoderPool
-from monitor.keyframe_requests import KeyframeRequests
+from monitor.keyframe_requests import KeyframeRequests, KeyframeTally
 from monitor.media import FaceSink
 from monitor.media_clock import MediaClock
 from monitor.rtcp import SenderReport
@@ -45,6 +45,7 @@ class KeyframeMedia:
         clock: Callable[[], float],
         pump: Pump,
         decoders: DecoderPool,
+        tally: KeyframeTally,
     ) -> None:
         self._session = session
         self._faces = faces
@@ -59,6 +60,7 @@ class KeyframeMedia:
             KeyframeRequests(config.keyframe_interval_s, clock()),
             self._on_keyframe,
             self._media_clock.reset_video,
+            tally,
         )
         self.rtp: RtpSession | None = None
         self._fir = False

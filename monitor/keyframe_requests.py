@@ -6,6 +6,7 @@ watches it pays for the answer: so requests are spread, backed off, and natural 
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -18,6 +19,14 @@ PEEK_FROM: Final = 0.8
 decryption a frame, a quarter of what a participant costs in all."""
 ATTENTIVE_S: Final = 0.02  # between two polls while packets of a keyframe may be missing
 IDLE_S: Final = 0.1  # while the camera is off
+
+
+@dataclass(slots=True)
+class KeyframeTally:
+    """Of all publishers together: a sender that is asked in vain shows as a growing difference."""
+
+    requested: int = 0
+    received: int = 0
 
 
 class Gate(Enum):

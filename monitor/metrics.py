@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from monitor.config import MetricsConfig
 from monitor.cpu import StageCpu
+from monitor.keyframe_requests import KeyframeTally
 from monitor.sessions import Registry, Session
 from vfd.checkpoint import Checkpoint
 from vfd.decision import State
@@ -85,6 +86,10 @@ class Metrics:
         own.register(_StageCollector(cpu))
         own.register(_SessionCollector(registry, config.max_participants))
         ProcessCollector(registry=own)
+
+    def count_keyframes(self, tally: KeyframeTally) -> None:
+        """Adds what is requested and received from now on to what is exposed; once."""
+        self._registry.register(_KeyframeCollector(tally))
 
     def window_scored(self, latency_s: float) -> None:
         self._scored.inc()
@@ -173,6 +178,26 @@ class _StageCollector(Collector):
         for stage, seconds in self._cpu.sample().items():
             family.add_metric([stage.value], seconds)
         yield family
+
+
+class _KeyframeCollector(Collector):
+    def __init__(self, tally: KeyframeTally) -> None:
+        self._tally = tally
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(
+            "vfd_keyframes_requested",
+            "Keyframes that publishers were asked for.",
+            value=self._tally.requested,
+        )
+        yield CounterMetricFamily(
+            "vfd_keyframes_received",
+            "Keyframes that came in whole, asked for or not.",
+            value=self._tally.received,
+        )
 
 
 class _SessionCollector(Collector):

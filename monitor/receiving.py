@@ -12,6 +12,7 @@ from monitor.config import Config
 from monitor.datagrams import Pump
 from monitor.keyframe_decoder import DecoderPool
 from monitor.keyframe_media import KeyframeMedia
+from monitor.keyframe_requests import KeyframeTally
 from monitor.media import FaceSink, Media
 from monitor.plain_media import PlainMedia
 from monitor.receiver import Receiver
@@ -42,6 +43,7 @@ class Receiving:
             config.receiver.keyframe_interval_s, config.scoring.face_max_age_s
         )
         self.path = config.receiver.path
+        self.keyframes = KeyframeTally()
 
     async def open(self) -> None:
         """Finds out whether the keyframe path runs here; otherwise it is the plain one, and the
@@ -76,5 +78,11 @@ class Receiving:
             interval_s = self._config.scoring.face_interval_s
             return PlainMedia(session, self._faces, interval_s, self._executor, self._clock)
         return KeyframeMedia(
-            session, self._faces, self._config.receiver, self._clock, self._pump, self._decoders
+            session,
+            self._faces,
+            self._config.receiver,
+            self._clock,
+            self._pump,
+            self._decoders,
+            self.keyframes,
         )

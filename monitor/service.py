@@ -113,6 +113,7 @@ class Service:
         receiving = Receiving(config, faces, executor, self._clock)
         stack.callback(receiving.close)
         await receiving.open()
+        metrics.count_keyframes(receiving.keyframes)
 
         async def on_left(session: Session) -> None:
             await alerter.left(session)

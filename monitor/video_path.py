@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from monitor.frame_sequence import Frame, FrameSequence
 from monitor.keyframe_assembly import Keyframe, KeyframeAssembler, VideoCodec
-from monitor.keyframe_requests import ATTENTIVE_S, Gate, KeyframeRequests
+from monitor.keyframe_requests import ATTENTIVE_S, Gate, KeyframeRequests, KeyframeTally
 from monitor.rtp import RtpPacket
 
 NACK_FIRST_S: Final = 0.03  # packets that merely overtook each other are there by then
@@ -27,17 +27,18 @@ class Feedback(NamedTuple):
 
 class VideoPath:
     """One video source. `on_keyframe(keyframe, arrival_s)` gets what is complete; `on_restart()`
-    hears that another source, with a clock of its own, goes on."""
+    hears that another source, with a clock of its own, goes on. `tally` is counted up."""
 
     def __init__(
         self,
         requests: KeyframeRequests,
         on_keyframe: Callable[[Keyframe, float], None],
         on_restart: Callable[[], None],
+        tally: KeyframeTally,
     ) -> None:
         self.requests = requests
         self.last_packet_s: float | None = None
-        self.keyframes = 0
+        self.tally = tally
         self._on_keyframe = on_keyframe
         self._on_restart = on_restart
         self._assembler: KeyframeAssembler | None = None
@@ -102,7 +103,7 @@ class VideoPath:
         except ValueError:
             return
         if keyframe is not None:
-            self.keyframes += 1
+            self.tally.received += 1
             self._nack_s = None
             self.requests.received(arrival_s)
             self._on_keyframe(keyframe, arrival_s)
@@ -116,6 +117,7 @@ class VideoPath:
             elif self._sequence is not None and not self._sequence.broken:
                 return Feedback(missing=self._missing(now_s))
         if self.requests.poll(now_s, flowing):
+            self.tally.requested += 1
             return Feedback(keyframe=True, missing=self._missing(now_s))
         return Feedback(missing=self._missing(now_s))
 
@@ -162,7 +164,7 @@ class VideoPath:
             return
         for frame in frames:
             if frame.key:
-                self.keyframes += 1
+                self.tally.received += 1
                 self.requests.received(arrival_s)
             if not on_frame(frame, arrival_s):
                 self._sequence = None

@@ -35,7 +35,7 @@ class Kept:
     def asked_and_answered(self) -> tuple[int, int]:
         """Requests for keyframes, and keyframes, of the only participant."""
         (media,) = self.media
-        return media.video.requests.sent, media.video.keyframes
+        return media.video.requests.sent, media.video.tally.received
 
     @property
     def audio_packets(self) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from aiortc.rtp import (
 )
 
 from monitor.keyframe_assembly import Keyframe
-from monitor.keyframe_requests import KeyframeRequests
+from monitor.keyframe_requests import KeyframeRequests, KeyframeTally
 from monitor.rtcp import SenderReport
 from monitor.rtp_session import RtpSession, SrtpError
 from monitor.rtp_source import Kind, PayloadFormat
@@ -69,7 +69,10 @@ class Peer:
         self.reports: list[tuple[Kind, SenderReport]] = []
         self.restarts = 0
         self.video = VideoPath(
-            KeyframeRequests(2.0, 0.0), lambda k, at_s: self.keyframes.append(k), self.restarted
+            KeyframeRequests(2.0, 0.0),
+            lambda k, at_s: self.keyframes.append(k),
+            self.restarted,
+            KeyframeTally(),
         )
         self.session = RtpSession(
             self.srtp,

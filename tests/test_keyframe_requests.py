@@ -63,7 +63,8 @@ def test_a_sender_that_never_answers_is_asked_ever_less() -> None:
     schedule = requests()
     times = asked(schedule, 0.0, 300.0, flowing=True)
     gaps = [b - a for a, b in itertools.pairwise(times)]
-    assert all(later > earlier - 0.01 for earlier, later in itertools.pairwise(gaps))
+    # Time goes in steps of 0.02 s.
+    assert all(later > earlier - 0.03 for earlier, later in itertools.pairwise(gaps))
     assert gaps[-1] <= MAX_BACKOFF_S + 0.03
     assert len(times) < 20
     assert schedule.gate in (Gate.PEEK, Gate.OPEN)  # one that comes by itself is still seen

@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.config import Config, MetricsConfig
 from monitor.cpu import StageCpu
+from monitor.keyframe_requests import KeyframeTally
 from monitor.metrics import LoopLag, Metrics
 from monitor.sessions import Registry
 from tests.fakes import ALICE, BOB, LIMITS, checkpoint
@@ -79,6 +80,15 @@ def test_the_process_and_its_stages_are_there(metrics: Metrics) -> None:
     assert (value(metrics, "vfd_stage_cpu_seconds_total", stage="receiver") or 0) > 0
     for stage in ("faces", "engine", "other"):
         assert value(metrics, "vfd_stage_cpu_seconds_total", stage=stage) is not None
+
+
+def test_keyframes_are_counted_where_they_are_asked_for(metrics: Metrics) -> None:
+    tally = KeyframeTally()
+    metrics.count_keyframes(tally)
+    tally.requested, tally.received = 5, 3
+    exposed = metrics.render().decode()
+    assert "vfd_keyframes_requested_total 5.0" in exposed
+    assert "vfd_keyframes_received_total 3.0" in exposed
 
 
 def test_participants_have_series_only_while_they_are_here(

@@ -4,7 +4,7 @@ import pytest
 
 from monitor.frame_sequence import Frame
 from monitor.keyframe_assembly import Keyframe
-from monitor.keyframe_requests import Gate, KeyframeRequests
+from monitor.keyframe_requests import Gate, KeyframeRequests, KeyframeTally
 from monitor.rtp import RtpPacket
 from monitor.video_path import DECRYPT_EVERY, VideoPath
 from tests.encoded import encoded, packets_of
@@ -19,7 +19,10 @@ class Stream:
         self.keyframes: list[Keyframe] = []
         self.frames: list[Frame] = []
         self.path = VideoPath(
-            KeyframeRequests(2.0, 0.0), lambda k, _: self.keyframes.append(k), lambda: None
+            KeyframeRequests(2.0, 0.0),
+            lambda k, _: self.keyframes.append(k),
+            lambda: None,
+            KeyframeTally(),
         )
         self.now_s = 0.0
         self.cut = packets_of("VP8", encoded("VP8", 320, 240, COUNT))
