@@ -37,8 +37,27 @@ def encode_vp8(
     frames: Sequence[Rgb], bit_rate: int = 500_000, fps: int = 30, keyframe_every: int = 3_000
 ) -> list[bytes]:
     """One VP8 frame per picture, a key frame at every `keyframe_every`-th. All of one size."""
-    encoder = av.CodecContext.create("libvpx", "w")
-    encoder.options = _VP8_OPTIONS | {"minrate": str(bit_rate), "maxrate": str(bit_rate)}
+    options = _VP8_OPTIONS | {"minrate": str(bit_rate), "maxrate": str(bit_rate)}
+    return _encode("libvpx", options, frames, bit_rate, fps, keyframe_every)
+
+
+def encode_h264(frames: Sequence[Rgb], bit_rate: int = 500_000, fps: int = 30) -> list[bytes]:
+    """One H.264 constrained-baseline frame per picture after one key frame. All of one size, with
+    even sides."""
+    options = _H264_OPTIONS | {"maxrate": str(bit_rate), "bufsize": str(bit_rate // 2)}
+    return _encode("libx264", options, frames, bit_rate, fps, len(frames))
+
+
+def _encode(
+    codec: str,
+    options: dict[str, str],
+    frames: Sequence[Rgb],
+    bit_rate: int,
+    fps: int,
+    keyframe_every: int,
+) -> list[bytes]:
+    encoder = av.CodecContext.create(codec, "w")
+    encoder.options = options
     encoder.bit_rate = bit_rate
     encoder.gop_size = keyframe_every
     encoder.height, encoder.width = frames[0].shape[:2]
@@ -52,26 +71,6 @@ def encode_vp8(
         frame.pts, frame.time_base = index, encoder.time_base
         if index % keyframe_every == 0:
             frame.pict_type = av.video.frame.PictureType.I
-        packets += [bytes(packet) for packet in encoder.encode(frame)]
-    return packets + [bytes(packet) for packet in encoder.encode(None)]
-
-
-def encode_h264(frames: Sequence[Rgb], bit_rate: int = 500_000, fps: int = 30) -> list[bytes]:
-    """One H.264 constrained-baseline frame per picture after one key frame. All of one size, with
-    even sides."""
-    encoder = av.CodecContext.create("libx264", "w")
-    encoder.options = _H264_OPTIONS | {"maxrate": str(bit_rate), "bufsize": str(bit_rate // 2)}
-    encoder.bit_rate = bit_rate
-    encoder.gop_size = len(frames)
-    encoder.height, encoder.width = frames[0].shape[:2]
-    encoder.pix_fmt = "yuv420p"
-    encoder.framerate = Fraction(fps)
-    encoder.time_base = Fraction(1, fps)
-    encoder.thread_count = 1
-    packets: list[bytes] = []
-    for index, rgb in enumerate(frames):
-        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
-        frame.pts, frame.time_base = index, encoder.time_base
         packets += [bytes(packet) for packet in encoder.encode(frame)]
     return packets + [bytes(packet) for packet in encoder.encode(None)]
 
