@@ -57,6 +57,7 @@ def _encode(
     keyframe_every: int,
 ) -> list[bytes]:
     encoder = av.CodecContext.create(codec, "w")
+    assert isinstance(encoder, av.VideoCodecContext)
     encoder.options = options
     encoder.bit_rate = bit_rate
     encoder.gop_size = keyframe_every
