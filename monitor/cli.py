@@ -15,6 +15,7 @@ from monitor.logs import set_up_logging
 from monitor.server import ListenError
 from monitor.service import Service
 from vfd.checkpoint import CheckpointError
+from vfd.faces import DetectorError
 
 USAGE_ERROR = 2
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
     parsed = _parser().parse_args(arguments)
     try:
         code: int = parsed.run(parsed)
-    except (ConfigError, CheckpointError, EngineError, ListenError) as error:
+    except (ConfigError, CheckpointError, DetectorError, EngineError, ListenError) as error:
         print(f"vfd-monitor: {error}", file=sys.stderr)
         code = USAGE_ERROR
     except KeyboardInterrupt:  # while starting: a running service takes the signal itself

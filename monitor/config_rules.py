@@ -2,9 +2,9 @@
 
 import ipaddress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from monitor.config import AlertConfig, Config, ConfigError, ServerConfig
+from monitor.webhook import check_webhook
 
 
 def check_rules(config: Config, where: str) -> None:
@@ -77,11 +77,10 @@ def _order_rule(config: Config) -> str:
 def _alert_rule(alerts: AlertConfig) -> str:
     if not alerts.webhook_url:
         return ""
-    url = urlsplit(alerts.webhook_url)
-    if url.scheme not in ("http", "https") or not url.hostname:
-        return "alerts.webhook_url: expected an http:// or https:// address"
-    if not alerts.webhook_secret:
-        return "alerts.webhook_secret: expected a secret, because alerts.webhook_url is set"
+    try:
+        check_webhook(alerts)
+    except ValueError as error:
+        return str(error)
     return ""
 
 

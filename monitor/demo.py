@@ -52,12 +52,30 @@ def run(args: argparse.Namespace) -> int:
     be held, 130 on Ctrl-C."""
     args.seed = random.SystemRandom().randrange(1_000_000) if args.seed is None else args.seed
     try:
-        return asyncio.run(_demonstrate(args))
-    except DemoError as error:
-        print(f"vfd-monitor demo: {error}", file=sys.stderr)
+        _check(args)
+        return asyncio.run(_until_signal(args))
+    except (DemoError, httpx.HTTPError, psutil.Error) as error:
+        print(f"vfd-monitor demo: {error or type(error).__name__}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Before the call, not after it."""
+    if not 0 < args.swap_at < args.seconds:
+        raise DemoError(f"--swap-at {args.swap_at}: expected more than 0 and less than --seconds")
+    if args.json and not args.json.absolute().parent.is_dir():
+        raise DemoError(f"--json {args.json}: there is no folder {args.json.parent}")
+
+
+async def _until_signal(args: argparse.Namespace) -> int:
+    """A terminal that is closed ends the demonstration as Ctrl-C does."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await _demonstrate(args)
 
 
 async def _demonstrate(args: argparse.Namespace) -> int:
@@ -74,7 +92,8 @@ async def _demonstrate(args: argparse.Namespace) -> int:
             console.print()  # off a terminal the live table ends without a line break
             console.print(_summary_table(summary))
             if args.json:
-                args.json.write_text(json.dumps(summary.to_json(), indent=2) + "\n")
+                outcome = json.dumps(summary.to_json(), indent=2, allow_nan=False)
+                args.json.write_text(f"{outcome}\n")
             if args.keep:
                 console.print(f"the service stays up at {url}; Ctrl-C ends it")
                 await service.wait()
@@ -85,7 +104,7 @@ async def _hold_call(
     args: argparse.Namespace, url: str, service: psutil.Process, console: Console
 ) -> Summary:
     record = Record(args.seed)
-    async with httpx.AsyncClient(base_url=url, timeout=10) as client, _callers(args, url) as call:
+    async with _client(url) as client, _callers(args, url) as call:
         begin: tuple[float, dict[str, float]] | None = None
         end: tuple[float, dict[str, float]] | None = None
         tasks = [
@@ -179,6 +198,10 @@ def _summary_table(summary: Summary) -> Table:
     return table
 
 
+def _client(url: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=url, timeout=10, trust_env=False)  # no proxy to ourselves
+
+
 def _free_port(wanted: int) -> int:
     """`wanted` if nobody listens there, else any."""
     for port in (wanted, 0):
@@ -190,7 +213,9 @@ def _free_port(wanted: int) -> int:
 
 @asynccontextmanager
 async def _service(port: int, log: IO[str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    environment = os.environ | {"VFD_SERVER_HOST": "127.0.0.1", "VFD_SERVER_PORT": str(port)}
+    # The demonstration is the same whatever the user's own service is set to.
+    own = {key: value for key, value in os.environ.items() if not key.startswith("VFD_")}
+    environment = own | {"VFD_SERVER_HOST": "127.0.0.1", "VFD_SERVER_PORT": str(port)}
     command = (sys.executable, "-m", "monitor.cli", "serve")
     async with _child(command, environment, stdout=log, stderr=log) as process:
         yield process
@@ -229,7 +254,7 @@ async def _child(
 async def _ready(url: str, service: asyncio.subprocess.Process, log: IO[str]) -> None:
     """Waits until the service is ready to take people in. Raises DemoError with its last words."""
     deadline_s = time.monotonic() + START_TIMEOUT_S
-    async with httpx.AsyncClient(base_url=url, timeout=2) as client:
+    async with _client(url) as client:
         while service.returncode is None and time.monotonic() < deadline_s:
             with suppress(httpx.HTTPError):
                 if (await client.get("/readyz")).status_code == httpx.codes.OK:

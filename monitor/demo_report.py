@@ -48,7 +48,8 @@ class Person:
 @dataclass(frozen=True, slots=True)
 class Summary:
     """The outcome, as `--json` writes it. Times in seconds unless the name says otherwise;
-    `scored_share` of the steps of those who spoke throughout, from their first whole window on;
+    `scored_share` of the steps in which somebody spoke, from their first whole window on; silence
+    (`no_speech`) is no step of the person who is silent half of the time, but one of the others;
     `rss_slope_mb_per_minute` after the first 30 s, None for a shorter call."""
 
     seed: int
@@ -72,11 +73,12 @@ class Summary:
         return len(self.alerts) == 1 and self.false_alerts == 0 and self.windows_scored > 0
 
     def to_json(self) -> dict[str, Any]:
-        """Plain types only; an infinite oracle similarity (another sex) becomes None."""
-        plain = asdict(self)
-        if not np.isfinite(self.oracle_similarity):
-            plain["oracle_similarity"] = None
-        return plain
+        """Plain types only. What is not finite becomes None: the oracle similarity of another sex,
+        and what could not be measured."""
+        return {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in asdict(self).items()
+        }
 
 
 class Record:
@@ -147,7 +149,8 @@ class Record:
         person.speech = event["speech"]
         person.last_reason = reason
         person.abstained[reason] += 1
-        person.settled_abstained += self._settled(person, event)
+        silent = reason is Reason.NO_SPEECH and event["participant"] not in self.always_speaking
+        person.settled_abstained += self._settled(person, event) and not silent
 
     def _settled(self, person: Person, event: Event) -> bool:
         return bool(event["end_s"] >= person.joined_s + FIRST_WINDOW_S)
@@ -157,9 +160,8 @@ class Record:
         swapped_s = self.swapped_s if self.swapped_s is not None else float("inf")
         hits = [a for a in self.alerts if self._is_hit(a, swapped_s)]
         people = list(self.people.values())
-        speaking = [self.people[name] for name in self.always_speaking]
-        scored = sum(p.settled_scored for p in speaking)
-        steps = scored + sum(p.settled_abstained for p in speaking)
+        scored = sum(p.settled_scored for p in people)
+        steps = scored + sum(p.settled_abstained for p in people)
         return Summary(
             seed=self.seed,
             swapped=self.swapped,

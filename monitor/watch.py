@@ -31,6 +31,7 @@ from monitor.replay import Replay
 from monitor.timeline import Hop
 from vfd.checkpoint import Checkpoint, CheckpointError
 from vfd.decision import DecisionLimits
+from vfd.faces import DetectorError
 
 STDOUT = "-"
 EXIT_DONE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 2, 130
@@ -38,6 +39,12 @@ EXIT_DONE, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 2, 130
 
 class WatchError(Exception):
     """The command cannot be carried out; the message names what is in the way."""
+
+
+USER_ERRORS = (
+    *(ConfigError, CheckpointError, DetectorError, EngineError),
+    *(MediaError, WatchError),
+)
 
 
 @dataclass(slots=True)
@@ -123,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
     """The command; returns its exit code. An error is one line on stderr that names its cause."""
     try:
         return _run(arguments)
-    except (ConfigError, CheckpointError, EngineError, MediaError, WatchError) as error:
+    except USER_ERRORS as error:
         print(f"vfd-monitor watch: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:  # before there was anything to sum up
@@ -170,9 +177,8 @@ def participant_name(location: str) -> str:
 def _check_outputs(arguments: argparse.Namespace) -> None:
     """Before an hour of work, not after it."""
     drawn = arguments.plot or arguments.explain
-    for library in ("rich", "matplotlib") if drawn else ("rich",):
-        if find_spec(library) is None:
-            raise WatchError(f"{library} is not installed: pip install 'vfd-monitor[demo]'")
+    if drawn and find_spec("matplotlib") is None:
+        raise WatchError("matplotlib is not installed: pip install 'vfd-monitor[demo]'")
     for path in (arguments.plot, arguments.explain, arguments.json):
         if path and str(path) != STDOUT and not Path(path).absolute().parent.is_dir():
             raise WatchError(f"{path}: there is no folder {Path(path).parent}")

@@ -62,7 +62,7 @@ class WebhookSink:
         metrics: Metrics,
         retry_s: tuple[float, ...] = RETRY_AFTER_FAILURES_S,
     ) -> None:
-        _check_url(config.webhook_url)
+        check_webhook(config)
         self._config = config
         self._metrics = metrics
         self._retry_s = retry_s
@@ -168,6 +168,12 @@ def webhook_sink(config: Config, checkpoint: Checkpoint, metrics: Metrics) -> We
         )
         return None
     return WebhookSink(config.alerts, metrics)
+
+
+def check_webhook(config: AlertConfig) -> None:
+    """Raises ValueError, naming the key, for a URL or a secret that cannot work."""
+    _check_url(config.webhook_url)
+    _secret(config.webhook_secret)
 
 
 def _check_url(url: str) -> None:

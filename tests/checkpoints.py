@@ -37,7 +37,7 @@ CALIBRATION = Calibration(
 
 def info_of(config: ModelConfig) -> CheckpointInfo:
     return CheckpointInfo(
-        format_version=1,
+        format_version=2,
         config=config,
         calibration=CALIBRATION,
         trained_on="synthetic people v1",

@@ -132,7 +132,7 @@ def test_missing_truncated_and_foreign_files_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.update(format_version=2), "format_version is 2, this program reads 1"),
+        (lambda m: m.update(format_version=1), "format_version is 1, this program reads 2"),
         (lambda m: m.pop("format_version"), "no field 'format_version'"),
         (lambda m: m.pop("config"), "config is missing"),
         (lambda m: m.pop("commit"), "metadata: field 'commit' is missing"),

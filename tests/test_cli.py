@@ -1,10 +1,12 @@
 """The command, as a user calls it: what it prints, and with which code it exits."""
 
 import asyncio
+import logging
 import signal
 import socket
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -13,6 +15,16 @@ import pytest
 from monitor import cli
 from tests.checkpoints import write_checkpoint
 from tests.peers import free_port, until
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """`serve` sends the log to a standard error that is captured and gone after its test."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The outcome of a demonstration, from scripted words of the callers and of the service."""
 
+import json
 import math
 from typing import Any
 
@@ -104,6 +105,22 @@ def test_the_scored_share_begins_with_the_first_whole_window() -> None:
     record.heard_from_monitor(score("amira", 15.0), 15.2)
     record.heard_from_monitor(abstention("amira", 16.0, "no_face"), 16.2)
     assert record.summary(METRICS, {}).scored_share == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("reason", "share"), [("no_speech", 1.0), ("audio_gap", 0.5)])
+def test_silence_is_no_step_of_who_is_silent_half_of_the_time(reason: str, share: float) -> None:
+    record = Record(seed=1)
+    record.heard_from_call(CAST)
+    record.heard_from_monitor(score("chen", 15.0), 15.2)
+    record.heard_from_monitor(abstention("chen", 16.0, reason), 16.2)
+    assert record.summary(METRICS, {}).scored_share == pytest.approx(share)
+
+
+def test_what_could_not_be_measured_is_null() -> None:
+    record = Record(seed=1)
+    record.heard_from_call(CAST)
+    written = json.dumps(record.summary("", {}).to_json(), allow_nan=False)
+    assert json.loads(written)["window_to_score_p95_s"] is None
 
 
 def test_memory_is_judged_after_the_warm_up() -> None:

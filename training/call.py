@@ -171,13 +171,15 @@ async def hold_call(args: argparse.Namespace) -> None:
     say(
         "cast",
         people=NAMES,
-        always_speaking=[name for name in NAMES if name not in (HALF_SILENT, SWAPPED)],
+        always_speaking=[name for name in NAMES if name != HALF_SILENT],
         swapped=SWAPPED,
         oracle_similarity=similarity if math.isfinite(similarity) else None,
     )
     loops, swapped_loop = await asyncio.to_thread(render, cast, args.seed)
     headers = {"Authorization": f"Bearer {args.token}"} if args.token else {}
-    async with httpx.AsyncClient(base_url=args.url, headers=headers, timeout=20) as client:
+    async with httpx.AsyncClient(
+        base_url=args.url, headers=headers, timeout=20, trust_env=False
+    ) as client:
         publishers = [Publisher(client, args.call, name, loops[name]) for name in NAMES]
         try:
             for publisher in publishers:
