@@ -125,7 +125,11 @@ def test_two_processes_have_the_gradients_of_one(tmp_path: Path) -> None:
         )
         for rank in (0, 1)
     ]
-    assert [process.wait() for process in started] == [0, 0]
+    try:
+        assert [process.wait(100) for process in started] == [0, 0]
+    finally:
+        for process in started:
+            process.kill()
     found = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
     for name, chosen in {**RECIPES, "in parts": EVERYTHING}.items():
         alone = gradients(chosen)

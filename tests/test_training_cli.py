@@ -8,7 +8,7 @@ from training.cli import main
 @pytest.mark.parametrize(
     "command",
     [
-        ["pretrain", "--data", "{0}/nowhere", "--out", "{0}/out.safetensors"],
+        ["train", "synthetic-nano", "--data=synthetic={0}/nowhere", "--out={0}/out.safetensors"],
         ["evaluate", "--data", "{0}", "--checkpoint", "{0}/nowhere.safetensors"],
     ],
 )
@@ -24,7 +24,8 @@ def test_a_folder_of_another_plan_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "plan.json").write_text("{}")
-    assert main(["prepare", "--out", str(tmp_path), "--identities", "1"]) == 2
+    amounts = ["--identities=2", "--validation=0", "--test=0"]
+    assert main(["prepare", "synthetic", f"--out={tmp_path}", *amounts]) == 2
     assert str(tmp_path / "plan.json") in capsys.readouterr().err
 
 

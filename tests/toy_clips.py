@@ -16,7 +16,7 @@ from training.recipe import (
 from vfd.model_config import ModelConfig
 from vfd.types import Rgb
 
-SMALL = ModelConfig("small", 16, 2, 2, 16, (56, 56), (128, 60))
+SMALL = ModelConfig("toy", 16, 2, 2, 16, (56, 56), (128, 60))
 
 
 @dataclass(frozen=True)
