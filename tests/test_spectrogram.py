@@ -16,10 +16,11 @@ def slow_stft512(audio: np.ndarray) -> np.ndarray:
     window = 0.54 - 0.46 * np.cos(2 * np.pi * np.arange(400) / 400)
     padded = np.concatenate([audio.astype(np.float64), np.zeros(400)])
     columns = [
-        np.log(np.abs(np.fft.fft(padded[160 * n : 160 * n + 400] * window, 1024)[1:513]) + 1e-5)
+        np.abs(np.fft.fft(padded[160 * n : 160 * n + 400] * window, 1024)[1:513])
         for n in range(300)
     ]
-    log = np.stack(columns, axis=1)
+    magnitude = np.stack(columns, axis=1)  # all frames of steady noise count alike
+    log = np.log(magnitude + 0.1 * np.sqrt((magnitude**2).mean(1, keepdims=True)) + 1e-7)
     return (log - log.mean(1, keepdims=True)) / np.maximum(log.std(1, keepdims=True), 1e-5)
 
 
@@ -33,38 +34,39 @@ def test_equals_the_definition() -> None:
 
 def test_a_tone_switched_on_stands_in_its_bin() -> None:
     tone = np.where(SECONDS >= 1.5, np.sin(2 * np.pi * 1000 * SECONDS), 0)
-    spectrogram = stft512((0.5 * tone + 0.3 * noise()).astype(np.float32))[0]
+    spectrogram = stft512((0.5 * tone + 0.03 * noise()).astype(np.float32))[0]
     bin_1khz = round(1000 / 15.625) - 1  # the first bin is 15.6 Hz
-    assert spectrogram[bin_1khz, 160:].min() > 0.5
-    assert spectrogram[bin_1khz, :140].max() < -0.5
+    assert spectrogram[bin_1khz, 160:298].min() > spectrogram[bin_1khz, :140].max() + 2
 
 
 def test_level_does_not_matter() -> None:
     np.testing.assert_allclose(stft512(noise()), stft512(noise() * np.float32(0.25)), atol=0.05)
 
 
-def test_holes_are_zero_and_leave_the_rest_alone() -> None:
+def test_holes_are_the_lowest_value_of_their_bin_and_leave_the_rest_alone() -> None:
     holed = noise()
     holed[16_000:32_000] = 0
     spectrogram, whole = stft512(holed)[0], stft512(noise())[0]
-    assert not spectrogram[:, 100:198].any()
-    received = np.r_[0:100, 198:300]  # those that overlap an edge hold some sound
-    np.testing.assert_allclose(spectrogram[:, received].mean(axis=1), 0, atol=1e-3)
-    np.testing.assert_allclose(spectrogram[:, received].std(axis=1), 1, atol=1e-3)
+    received = np.r_[0:98, 200:300]
+    hole = spectrogram[:, 101:197]
+    assert (hole == hole[:, :1]).all()
+    assert (hole <= spectrogram.min(axis=1, keepdims=True)).all()
+    np.testing.assert_allclose(spectrogram[:, received].mean(axis=1), 0, atol=0.1)
+    np.testing.assert_allclose(spectrogram[:, received].std(axis=1), 1, atol=0.1)
     correlation = np.corrcoef(spectrogram[:, received].ravel(), whole[:, received].ravel())
-    assert correlation[0, 1] > 0.95
+    assert correlation[0, 1] > 0.99
 
 
 @pytest.mark.parametrize("room_db", [-60, -65, -80])
-def test_a_pause_is_the_same_hole_whatever_the_room_sounds_like(room_db: float) -> None:
+def test_a_pause_is_much_the_same_hole_whatever_the_room_sounds_like(room_db: float) -> None:
     rng = np.random.default_rng(3)
     holed = noise()
     holed[16_000:32_000] = 0
     room = 10 ** (room_db / 20) * rng.standard_normal(48_000)
     spectrogram, clean = stft512((holed + room).astype(np.float32))[0], stft512(holed)[0]
-    np.testing.assert_allclose(spectrogram[:, 101:197], 0, atol=0.2)
-    correlation = np.corrcoef(spectrogram.ravel(), clean.ravel())
-    assert correlation[0, 1] > 0.99
+    pause, silence = spectrogram[:, 101:197], clean[:, 101:197]
+    assert np.abs(pause - silence).mean() < 0.2 * np.abs(silence).mean()
+    assert np.corrcoef(spectrogram.ravel(), clean.ravel())[0, 1] > 0.99
 
 
 def test_a_little_more_noise_changes_little_even_at_the_edge_of_what_counts() -> None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from vfd.model_config import PRESETS, ModelConfig, Size, tensor_shapes
 
-FORMAT_VERSION: Final = 2  # 1: spectrograms were normalised over quiet frames too
+FORMAT_VERSION: Final = 2  # 1: spectrograms had another floor and normalisation
 _METADATA_KEY: Final = "vfd"  # one key: safetensors writes several in random order, and the hash of
 # the file would change from one writing to the next
 _DTYPES: Final = {"F16", "F32"}

@@ -3,13 +3,15 @@
 The paper fixes the shape, 512 x 300 for 3 s at 16 kHz, 100 frames a second (sections 3.2.1 and
 4.2). Window, transform length, logarithm and normalisation are our reading, after the usual recipe
 for VoxCeleb: a mean and a deviation for every bin, which resist the codec of a call far better
-than one pair for the whole picture. Ours is over loud frames, because a call's window is seldom
-full of speech, and on a logarithmic scale a pause at -65 dB outweighs everything said.
+than one pair for the whole picture. Ours is over loud frames, and the logarithm has a floor in
+proportion to what is loud, because a call's window is seldom full of speech: on a plain
+logarithmic scale a pause at -65 dB outweighs everything said.
 
 Training and serving call the same function, chosen by the name stored in the checkpoint
 (`vfd.front_ends`).
 """
 
+import threading
 from typing import Final
 
 import cv2
@@ -23,19 +25,21 @@ FRAMES: Final = 300
 HOP_SAMPLES: Final = 160
 FRAME_SAMPLES: Final = 400
 FFT_SAMPLES: Final = 1024
-LOG_FLOOR: Final = 1e-5  # about -100 dB of a full-scale sine within one frame
+FLOOR: Final = 0.1  # of what a bin has in loud frames: details 20 dB below it fade
+MIN_MAGNITUDE: Final = 1e-7
 MIN_STD: Final = 1e-5
 LOUD_PERCENTILE: Final = 90
 QUIET_DB: Final = 30.0  # below the loud frames: softer than nearly all speech, above most rooms
-SLOPE_DB: Final = 2.0
+SLOPE_DB: Final = 3.0
 SILENCE: Final = 1e-11  # as power: -110 dB of full scale, below one step of 16 bits
 
 Spectrogram = NDArray[np.float32]
 """(1, 512, 300) float32: one channel, bins from 15.6 Hz to 8 kHz, frames 10 ms apart."""
 
 _PADDED_SAMPLES: Final = (FRAMES - 1) * HOP_SAMPLES + FRAME_SAMPLES
-_CHUNK_FRAMES: Final = 50
+_CHUNK_FRAMES: Final = 50  # divides FRAMES
 """Transformed at a time: what is in between stays in the cache, and OpenCV on one thread."""
+_CHUNK_BINS: Final = 64
 _PHASE: Final = 2 * np.pi * np.arange(FRAME_SAMPLES) / FRAME_SAMPLES
 _WINDOW: Final = (0.54 - 0.46 * np.cos(_PHASE)).astype(np.float32)  # periodic Hamming
 
@@ -45,10 +49,11 @@ def stft512(audio: Audio) -> Spectrogram:
 
     `audio` (48000,) float32 in [-1, 1] at 16 kHz. Frame n starts at sample 160 n; the last two
     reach beyond the end and are filled with zeros. Every frame has a weight in [0, 1] by its level
-    beside the loud frames of the window (`_weights`). Over frames so weighted, every bin has mean 0
-    and deviation 1; then each frame is multiplied by its weight. Pauses, the noise of a room and
-    holes (lost packets, or silence that the sender suppressed) are therefore all 0, and do not
-    move what is said beside them. Raises ValueError for another length.
+    beside the loud frames of the window (`_weights`). With m the root mean square of a bin's
+    magnitudes |X| over frames so weighted, the bin is log(|X| + FLOOR m), less its weighted mean,
+    over its weighted deviation. Pauses, the noise of a room and holes (lost packets, or silence
+    that the sender suppressed) all come out at the same low value, and do not move what is said
+    beside them. A window without sound is 0. Raises ValueError for another length.
     """
     if audio.shape != (WINDOW_SAMPLES,):
         raise ValueError(f"audio has shape {audio.shape}, not ({WINDOW_SAMPLES},)")
@@ -58,13 +63,13 @@ def stft512(audio: Audio) -> Spectrogram:
     weights = _weights(frames)
     if not weights.any():
         return np.zeros((1, BINS, FRAMES), dtype=np.float32)
-    return _normalised(_log_magnitudes(frames), weights)[np.newaxis]
+    return _normalised(_magnitudes(frames), weights / weights.sum())[np.newaxis]
 
 
 def _weights(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     """(frames, 400) samples -> (frames,): 1 for loud frames, 0 for a hole, a half at QUIET_DB below
-    the loud ones, with a logistic slope between. Soft, so that a codec or a decision of a speech
-    detector on the way changes a spectrogram a little and never at a stroke."""
+    the loud ones, with a logistic slope between. Soft, so that a codec on the way changes a
+    spectrogram a little and never at a stroke."""
     power = np.einsum("fs,fs->f", frames, frames, dtype=np.float32) / FRAME_SAMPLES
     heard = power > SILENCE
     if not heard.any():
@@ -75,33 +80,47 @@ def _weights(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     return weights.astype(np.float32)
 
 
-def _log_magnitudes(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(frames, 400) samples -> (512, frames). With OpenCV, whose transform, logarithm and transpose
-    take half the time of scipy's and numpy's."""
-    result = np.empty((BINS, len(frames)), dtype=np.float32)
-    padded = np.zeros((_CHUNK_FRAMES, FFT_SAMPLES), dtype=np.float32)
-    packed = np.empty_like(padded)
-    magnitudes = np.empty((_CHUNK_FRAMES, BINS), dtype=np.float32)
-    for start in range(0, len(frames), _CHUNK_FRAMES):
-        rows = min(_CHUNK_FRAMES, len(frames) - start)
-        np.multiply(frames[start : start + rows], _WINDOW, out=padded[:rows, :FRAME_SAMPLES])
+class _Scratch(threading.local):
+    """What a thread computes in. To allocate it every time would cost more than all computing,
+    because the pages go back to the system and come again."""
+
+    def __init__(self) -> None:
+        self.bins = np.empty((BINS, FRAMES), dtype=np.float32)
+        self.squares = np.empty_like(self.bins)
+        self.padded = np.zeros((_CHUNK_FRAMES, FFT_SAMPLES), dtype=np.float32)
+        self.packed = np.empty_like(self.padded)
+        self.magnitudes = np.empty((_CHUNK_FRAMES, BINS), dtype=np.float32)
+
+
+_SCRATCH: Final = _Scratch()
+
+
+def _magnitudes(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(300, 400) samples -> (512, 300), in the thread's scratch. With OpenCV, whose transform and
+    transpose take half the time of scipy's and numpy's."""
+    padded, packed = _SCRATCH.padded, _SCRATCH.packed
+    for start in range(0, FRAMES, _CHUNK_FRAMES):
+        chunk = slice(start, start + _CHUNK_FRAMES)
+        np.multiply(frames[chunk], _WINDOW, out=padded[:, :FRAME_SAMPLES])
         # A row: the constant part, real and imaginary parts of bins 1 to 511, and bin 512.
-        cv2.dft(padded[:rows], packed[:rows], cv2.DFT_ROWS)
-        found = magnitudes[:rows]
-        np.abs(packed[:rows, 1:-1].view(np.complex64), out=found[:, :-1])
-        np.abs(packed[:rows, -1], out=found[:, -1])
-        found += np.float32(LOG_FLOOR)
-        cv2.log(found, found)
-        cv2.transpose(found, result[:, start : start + rows])
-    return result
+        cv2.dft(padded, packed, cv2.DFT_ROWS)
+        found = _SCRATCH.magnitudes
+        np.abs(packed[:, 1:-1].view(np.complex64), out=found[:, :-1])
+        np.abs(packed[:, -1], out=found[:, -1])
+        cv2.transpose(found, _SCRATCH.bins[:, chunk])
+    return _SCRATCH.bins
 
 
-def _normalised(logs: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(bins, frames), changed in place: mean 0 and deviation 1 for every bin over the frames by
-    their (frames,) `weights`, times these; a constant bin becomes 0."""
-    shares = weights / weights.sum()
-    logs -= (logs @ shares)[:, np.newaxis]
-    variances = np.square(logs) @ shares
-    logs *= 1 / np.maximum(np.sqrt(variances), np.float32(MIN_STD))[:, np.newaxis]
-    logs *= weights
-    return logs
+def _normalised(bins: NDArray[np.float32], shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(512, 300) magnitudes, overwritten -> see `stft512`. `shares` (300,) sum to 1. A constant bin
+    becomes 0."""
+    squares = _SCRATCH.squares
+    loud = np.sqrt(np.square(bins, out=squares) @ shares)
+    bins += (FLOOR * loud + MIN_MAGNITUDE)[:, np.newaxis]
+    for start in range(0, BINS, _CHUNK_BINS):
+        rows = bins[start : start + _CHUNK_BINS]
+        cv2.log(rows, rows)
+    bins -= (bins @ shares)[:, np.newaxis]
+    deviations = np.sqrt(np.square(bins, out=squares) @ shares)
+    np.maximum(deviations, MIN_STD, out=deviations)
+    return bins / deviations[:, np.newaxis]
