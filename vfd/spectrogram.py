@@ -123,4 +123,4 @@ def _normalised(bins: NDArray[np.float32], shares: NDArray[np.float32]) -> NDArr
     bins -= (bins @ shares)[:, np.newaxis]
     deviations = np.sqrt(np.square(bins, out=squares) @ shares)
     np.maximum(deviations, MIN_STD, out=deviations)
-    return bins / deviations[:, np.newaxis]
+    return np.divide(bins, deviations[:, np.newaxis], dtype=np.float32)
