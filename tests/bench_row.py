@@ -26,6 +26,7 @@ from tests.bench_floor import floor
 from tests.bench_media import FPS, load_media
 from tests.bench_room import Room
 from tests.fakes import until
+from vfd.types import ParticipantKey
 
 WARM_UP_S = 4.0
 CONNECT_TIMEOUT_S = 60.0
@@ -114,18 +115,17 @@ async def _measure(args: argparse.Namespace, room: Room) -> Row:
     before = {key: len(times) for key, times in room.pictures.times.items()}
     lag: list[float] = []
     sampling = asyncio.create_task(_sample_lag(lag))
-    frames: list[float] = []
+    burst = Burst(room)
     if args.burst:
-        asyncio.get_running_loop().call_later(args.seconds / 2 - BURST_S, _burst, room, frames)
+        asyncio.get_running_loop().call_later(args.seconds / 2 - BURST_S, burst.begin)
     start_s, start_cpu_s = time.monotonic(), time.process_time()
     await asyncio.sleep(args.seconds)
     cpu_s, end_s = time.process_time() - start_cpu_s, time.monotonic()
     sampling.cancel()
     wall_s = end_s - start_s
-    new = [times[before.get(key, 0) :] for key, times in room.pictures.times.items()]
-    gaps = [float(gap) for times in new for gap in np.diff([start_s, *times, end_s])]
-    burst = {"burst_frames": len(frames), "burst_expected": _sent_meanwhile(frames)}
-    return (burst if args.burst else {}) | {
+    new = {key: times[before.get(key, 0) :] for key, times in room.pictures.times.items()}
+    gaps = [float(gap) for times in new.values() for gap in np.diff([start_s, *times, end_s])]
+    return (burst.row(new, start_s, end_s) if args.burst else {}) | {
         "path": args.path,
         "codec": args.codec,
         "height": args.height,
@@ -136,7 +136,7 @@ async def _measure(args: argparse.Namespace, room: Room) -> Row:
         "cpu_ms_per_participant_second": cpu_s * 1e3 / wall_s / args.count,
         "core_used": cpu_s / wall_s,
         "audio_coverage": statistics.fmean(room.coverage) if room.coverage else 0.0,
-        "pictures_per_participant_second": sum(map(len, new)) / wall_s / args.count,
+        "pictures_per_participant_second": sum(map(len, new.values())) / wall_s / args.count,
         "picture_gap_p95_s": float(np.quantile(gaps, 0.95)),
         "picture_gap_max_s": max(gaps),
         "seen": len(room.pictures.times),
@@ -147,19 +147,49 @@ async def _measure(args: argparse.Namespace, room: Room) -> Row:
     }
 
 
-def _burst(room: Room, frames: list[float]) -> None:
-    """Every frame of one among all."""
-    media = room.receivers[0].media
-    assert isinstance(media, KeyframeMedia)
-    media.burst(BURST_S, lambda time_s, rgb: frames.append(time_s))
+class Burst:
+    """Every frame of the first participant among all, and what it costs."""
 
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._frames: list[float] = []
+        self._cpu_s = [0.0, 0.0, 0.0]
 
-def _sent_meanwhile(frames: list[float]) -> int:
-    """How many frames the sender took between the first and the last of `frames`, both included;
-    at least 0.8 of BURST_S lies between them, or it was cut short."""
-    if not frames or frames[-1] - frames[0] < 0.8 * BURST_S:
-        return round(BURST_S * FPS)
-    return round((frames[-1] - frames[0]) * FPS) + 1
+    def begin(self) -> None:
+        """The CPU of as long a time before it is what it is compared with."""
+        media = self._room.receivers[0].media
+        assert isinstance(media, KeyframeMedia)
+        loop = asyncio.get_running_loop()
+        self._mark(0)
+        loop.call_later(BURST_S, self._mark, 1)
+        loop.call_later(BURST_S, media.burst, BURST_S, lambda at_s, _: self._frames.append(at_s))
+        loop.call_later(2 * BURST_S, self._mark, 2)
+
+    def _mark(self, index: int) -> None:
+        self._cpu_s[index] = time.process_time()
+
+    def row(self, pictures: dict[ParticipantKey, list[float]], start_s: float, end_s: float) -> Row:
+        """`pictures`: when everybody was seen."""
+        before, begun, ended = self._cpu_s
+        seen = [pictures[session.key] for session in self._room.sessions[1:]]
+        gaps = [float(gap) for times in seen for gap in np.diff([start_s, *times, end_s])]
+        coverage = np.array(self._room.coverage).reshape(-1, len(self._room.sessions))
+        return {
+            "burst_frames": len(self._frames),
+            "burst_expected": self._sent_meanwhile(),
+            "burst_cpu_ms_per_second": 1e3 * (ended - 2 * begun + before) / BURST_S,
+            "others_coverage": float(coverage[:, 1:].mean()),
+            "others_gap_max_s": max(gaps),
+        }
+
+    def _sent_meanwhile(self) -> int:
+        """How many frames the sender took between the first and the last, both included; at least
+        0.8 of BURST_S lies between them, or it was cut short: the keyframe that it begins with has
+        to be asked for."""
+        frames = self._frames
+        if not frames or frames[-1] - frames[0] < 0.8 * BURST_S:
+            return round(BURST_S * FPS)
+        return round((frames[-1] - frames[0]) * FPS) + 1
 
 
 async def _sample_lag(lag: list[float]) -> None:
