@@ -124,11 +124,3 @@ async def test_serving_until_a_signal(weights: Path, number: signal.Signals) -> 
     assert f'watching url={url} preset=tiny-test trained_on="synthetic people v1"' in log
     assert "scores say nothing about real people" in log
     assert "Traceback" not in log
-
-
-async def test_serving_loads_no_torch() -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "import monitor.cli, sys; sys.exit('torch' in sys.modules)"),
-        cwd=Path(__file__).parents[1],
-    )
-    assert await process.wait() == 0
