@@ -1,26 +1,34 @@
-"""Draws monitor/reports/explain.png: a synthetic caller whose face is swapped halfway, explained.
+"""Draws the pictures of the README: explain.png and timeline.png of a synthetic caller whose face
+is swapped halfway, and demo.svg of a demonstration, into monitor/reports.
 
-python tests/make_explanation.py
+python tests/make_pictures.py
 """
 
+import argparse
+import io
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from media_files import OPUS, encode
 from PIL import Image
+from rich.console import Console
 
-from monitor.cli import main
+from monitor import demo
 from training.face_drawing import FaceDrawer
 from training.people import TEST_SEED, FaceTraits, draw_person
 from training.scenes import draw_scene, pose_track
 from training.voice_synthesis import record, speak
 from vfd.types import Rgb
 
-PICTURE = Path(__file__).parents[1] / "monitor" / "reports" / "explain.png"
+REPORTS = Path(__file__).parents[1] / "monitor" / "reports"
+EXPLANATION, TIMELINE, DEMO = (REPORTS / n for n in ("explain.png", "timeline.png", "demo.svg"))
+DEMO_SEED, DEMO_COLUMNS = 1, 84
 CALLER, IMPOSTOR = TEST_SEED + 1, TEST_SEED + 2
-SECONDS, SWAP_AT_S, FPS = 16, 8, 10
+SECONDS, SWAP_AT_S, FPS = 40, 20, 10
 WIDTH_PX = 1000
 
 
@@ -58,10 +66,27 @@ def shrink(path: Path) -> None:
     small.save(path, optimize=True)
 
 
-if __name__ == "__main__":
+def draw_watched() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clip = make_clip(Path(folder) / "synthetic-swap.mkv")
-        code = main(["watch", str(clip), "--explain", str(PICTURE)])
-    if code == 0:
-        shrink(PICTURE)
-    sys.exit(code)
+        pictures = ("--explain", str(EXPLANATION), "--plot", str(TIMELINE))
+        command = [sys.executable, "-m", "monitor.cli", "watch", str(clip), *pictures]
+        subprocess.run(command, cwd=REPORTS.parents[1], check=True)
+    for picture in (EXPLANATION, TIMELINE):
+        shrink(picture)
+
+
+def draw_demo() -> None:
+    console = Console(record=True, width=DEMO_COLUMNS, file=io.StringIO(), color_system="truecolor")
+    with mock.patch.object(demo, "Console", lambda: console):
+        parser = argparse.ArgumentParser()
+        demo.add_arguments(parser)
+        code = demo.run(parser.parse_args([f"--seed={DEMO_SEED}"]))
+    if code:
+        sys.exit(f"the demonstration ended with exit code {code}")
+    console.save_svg(str(DEMO), title="make demo")
+
+
+if __name__ == "__main__":
+    draw_watched()
+    draw_demo()
