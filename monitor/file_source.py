@@ -71,14 +71,6 @@ class FileSource:
         self._pictures = PictureTrack(timeline, picture_interval_s, _pixel_aspect(self._video))
         self._sounds = SoundTrack(timeline)
 
-    @property
-    def has_audio(self) -> bool:
-        return self._audio is not None
-
-    @property
-    def has_video(self) -> bool:
-        return self._video is not None
-
     def close(self) -> None:
         for container, _ in self._readings:
             container.close()

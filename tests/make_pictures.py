@@ -78,7 +78,7 @@ def draw_watched() -> None:
 
 def draw_demo() -> None:
     console = Console(record=True, width=DEMO_COLUMNS, file=io.StringIO(), color_system="truecolor")
-    with mock.patch.object(demo, "Console", lambda: console):
+    with mock.patch.object(demo, "Console", return_value=console):
         parser = argparse.ArgumentParser()
         demo.add_arguments(parser)
         code = demo.run(parser.parse_args([f"--seed={DEMO_SEED}"]))

@@ -4,8 +4,12 @@ import itertools
 import math
 
 import numpy as np
+import pytest
 
-from training.people import RHO, TRAITS, draw_person, oracle_similarity
+from training.face_drawing import FaceDrawer
+from training.people import RHO, TRAITS, VERSION, draw_person, oracle_similarity
+from training.scenes import draw_scene, pose_track
+from training.voice_synthesis import speak
 from vfd.metrics import auc
 
 PEOPLE = [draw_person(seed) for seed in range(3_000)]
@@ -56,3 +60,19 @@ def test_the_oracle_never_matches_two_sexes_and_separates_nearly_all() -> None:
     assert np.all(np.isneginf(swapped) == other_sex)
     assert 0.998 < auc(matched, swapped) < 1.0
     assert 0.998 < auc(matched, swapped[~other_sex]) < 1.0
+
+
+def test_what_a_seed_draws_belongs_to_the_version() -> None:
+    """Who changes the generator changes VERSION, and then these numbers."""
+    person = draw_person(7)
+    sound = speak(person.voice, 2.0, np.random.default_rng(5)).audio
+    spectrum = np.abs(np.fft.rfft(sound))
+    centre_hz = np.average(np.fft.rfftfreq(len(sound), 1 / 16_000), weights=spectrum)
+    rng = np.random.default_rng(6)
+    drawer = FaceDrawer(person.face, draw_scene(rng))
+    picture = drawer.draw(next(iter(pose_track(rng, np.array([0.3]), 15))))
+    assert VERSION == 1
+    assert centre_hz == pytest.approx(1742.68, abs=0.05)
+    colour = picture.reshape(-1, 3).mean(axis=0)
+    assert colour == pytest.approx([130.656, 135.031, 142.378], abs=0.02)
+    assert picture.std() == pytest.approx(29.829, abs=0.02)
