@@ -28,6 +28,9 @@ bench-demo: .venv/.dev  ## ten demonstrations and a long one, into monitor/repor
 bench-receiver: .venv/.dev  ## the receiver alone on a core, into monitor/reports/receiver.md
 	$(BIN)/python -m tests.bench_receiver
 
+bench-receiver-accuracy: .venv/.dev  ## full decoding against keyframes, in accuracy
+	$(BIN)/python -m tests.receiver_accuracy
+
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
