@@ -179,9 +179,9 @@ def main() -> None:
 # Accuracy through the receiver
 
 `make bench-receiver-accuracy` wrote this; {versions}; weights sha256 {checkpoint.sha256[:12]},
-{checkpoint.info.trained_on}. The same encoded media, once decoded whole and once received: keyframes
-{KEYFRAME_S:.0f} s apart and the receiver's own sound. Goal: the AUC within {GOAL} of that of full
-decoding.
+{checkpoint.info.trained_on}. The same encoded media, once decoded whole and once received:
+keyframes {KEYFRAME_S:.0f} s apart and the receiver's own sound. Goal: the AUC within {GOAL} of
+that of full decoding.
 
 {table(people, checkpoint)}
 """)
