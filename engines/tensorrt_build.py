@@ -33,11 +33,10 @@ from engines.manifest import (
 from engines.signatures import checked_call
 from engines.tower_export import export_open_batch
 from vfd.checkpoint import Checkpoint
-from vfd.model_config import TowerConfig
+from vfd.model_config import TOWERS, TowerConfig
 
 ENGINE: Final = "tensorrt"
 PRECISIONS: Final = ("bf16", "fp16")
-TOWERS: Final = ("voice", "face")
 TIMING_CACHE: Final = "timing.cache"
 """What TensorRT measured of its kernels; the next build into the same folder is quicker."""
 

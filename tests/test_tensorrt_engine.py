@@ -6,6 +6,7 @@ import importlib.machinery
 import sys
 import types
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import fake_torch_tensorrt as fake
@@ -14,8 +15,9 @@ import pytest
 import torch
 from checkpoints import FAMILIES, TINY, TINY_RELEASED, write_checkpoint
 
+from engines import build as building
 from engines import tensorrt_build
-from engines.engine import EngineError
+from engines.engine import Engine, EngineError
 from engines.manifest import MANIFEST_NAME, read_manifest, write_manifest
 from engines.tensorrt_build import build, build_plan, import_torch_tensorrt
 from engines.tensorrt_engine import TensorRtEngine
@@ -115,6 +117,28 @@ def test_plans(checkpoint: Checkpoint, tmp_path: Path) -> None:
     paths = build_plan(checkpoint, tmp_path / "plans", max_batch=8, device="cpu")
     assert [path.name for path in paths] == ["voice.plan", "face.plan"]
     assert paths[1].read_bytes() == b"((1, 3, 224, 224), (8, 3, 224, 224), (8, 3, 224, 224))"
+
+
+@pytest.mark.usefixtures("library")
+def test_plans_are_listed_with_the_engine(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(_name: str, checkpoint: Checkpoint, folder: Path | None = None) -> Engine:
+        if folder is None:
+            return TorchEngine(checkpoint)
+        return TensorRtEngine(checkpoint, folder, device="cpu")
+
+    monkeypatch.setattr(building, "load_engine", load)
+    for name, builder in (("build", build), ("build_plan", build_plan)):
+        monkeypatch.setattr(tensorrt_build, name, partial(builder, max_batch=8, device="cpu"))
+    out = tmp_path / "engine"
+    assert building.build(checkpoint, out, building.Order("tensorrt", plan=True)).passed
+    assert read_manifest(out).files.keys() == {
+        "voice.pt2",
+        "face.pt2",
+        "voice.plan",
+        "face.plan",
+    }
 
 
 @pytest.mark.usefixtures("library")
