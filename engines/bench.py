@@ -123,14 +123,18 @@ def _bench_model(
     for engine, seconds, error in zip(engines, best_s, errors, strict=True):
         measured.rows.append(_row(engine, config, order.batch, seconds, error, floors))
     for engine in engines if order.startup else ():
-        if engine.name != "onnxruntime":
-            measured.startups += measure_startup(engine.name, config.preset, path)
+        if engine.name == "onnxruntime":
+            continue
+        precision = _precision(engine.name, order)
+        try:
+            measured.startups += measure_startup(engine.name, config.preset, path, precision)
+        except EngineError as problem:
+            measured.skipped.append(f"start-up of {engine.name}, {config.preset}: {problem}")
 
 
 def _engine(name: str, order: Order, path: Path, checkpoint: Checkpoint) -> Engine:
     if name != "onnxruntime":
-        precision = order.precision if name != "torch" else "auto"
-        return load_engine(name, checkpoint, precision=precision)
+        return load_engine(name, checkpoint, precision=_precision(name, order))
     try:
         from engines.onnx_export import export_onnx
         from engines.onnxruntime_engine import OnnxRuntimeEngine
@@ -139,6 +143,10 @@ def _engine(name: str, order: Order, path: Path, checkpoint: Checkpoint) -> Engi
     folder = path.with_suffix(".onnx")
     folder.mkdir(exist_ok=True)
     return OnnxRuntimeEngine(*export_onnx(checkpoint, folder))
+
+
+def _precision(name: str, order: Order) -> str:
+    return order.precision if name != "torch" else "auto"
 
 
 Inputs = tuple[NDArray[np.float32], NDArray[np.uint8]]

@@ -1,10 +1,10 @@
 """Batches of any size on a device that runs a few sizes only.
 
 A CUDA graph has one batch size, so work is cut and padded to buckets. Pure: the device is a
-function, and its memory running out is an exception.
+method to be written, and its memory running out is an exception.
 """
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from typing import Any, Final
 
 import numpy as np
@@ -40,32 +40,31 @@ def next_bucket(rows: int, largest: int) -> int:
     return fitting[-1]
 
 
-class BucketedTower:
-    """Runs batches of any size through `run(rows, bucket)`, which takes at most `bucket` rows and
-    returns one embedding for each; it raises DeviceOutOfMemoryError where `bucket` is too much.
+class BucketedTower(ABC):
+    """Runs batches of any size through `run`.
 
-    A bucket that once did not fit is not tried again: the memory belongs to somebody else.
+    A bucket that once did not fit is not tried again, nor is a larger one: the memory belongs to
+    somebody else.
     """
 
-    def __init__(
-        self,
-        run: Callable[[NDArray[Any], int], Embeddings],
-        embedding: int,
-        largest: int = BUCKETS[-1],
-    ) -> None:
-        self._run = run
-        self._embedding = embedding
+    def __init__(self, embedding: int, largest: int = BUCKETS[-1]) -> None:
+        self.embedding = embedding
         self.largest = largest
+
+    @abstractmethod
+    def run(self, rows: NDArray[Any], bucket: int) -> Embeddings:
+        """At most `bucket` rows -> one embedding for each. Raises DeviceOutOfMemoryError where
+        `bucket` is too much."""
 
     def embed(self, batch: NDArray[Any]) -> Embeddings:
         """(rows, ...) -> (rows, embedding). Raises EngineError when not even one row fits."""
-        embeddings = np.empty((len(batch), self._embedding), np.float32)
+        embeddings = np.empty((len(batch), self.embedding), np.float32)
         done = 0
         while done < len(batch):
             bucket = next_bucket(len(batch) - done, self.largest)
             rows = batch[done : done + bucket]
             try:
-                embeddings[done : done + len(rows)] = self._run(rows, bucket)
+                embeddings[done : done + len(rows)] = self.run(rows, bucket)
             except DeviceOutOfMemoryError as error:
                 self._shrink(bucket, error)
             else:

@@ -11,8 +11,8 @@ from typing import Final
 from engines.engine import EngineError
 from engines.int8 import halves, quantised_graphs
 from engines.load import load_engine
-from engines.manifest import describe_files, write_manifest
-from engines.openvino_cache import write_ir
+from engines.manifest import describe_files, read_manifest, write_manifest
+from engines.openvino_cache import forget_compiled, write_ir
 from engines.openvino_engine import chosen_precision, expected_manifest
 from engines.openvino_graph import tower_graphs
 from engines.samples import Samples, load_samples, packaged_samples
@@ -50,7 +50,7 @@ def build(checkpoint: Checkpoint, out: Path, order: Order) -> Parity:
         judged_by = _BUILDERS[order.engine](checkpoint, folder, order, samples)
         parity = _check(checkpoint, folder, order.engine, judged_by)
         if parity.passed:
-            _export(checkpoint, folder, order)
+            _list(folder, _export(checkpoint, folder, order))
             if out.exists():
                 out.rmdir()
             shutil.move(folder, out)
@@ -66,6 +66,10 @@ def _check_order(order: Order, out: Path) -> None:
         raise EngineError(f"{out}: is not empty; name a new folder")
     if order.int8 and order.engine != "openvino":
         raise EngineError("int8 is built for OpenVINO only")
+    if order.int8 and order.precision != "auto":
+        raise EngineError(
+            f"int8 is a precision of its own: leave out --int8 or --precision {order.precision}"
+        )
     if order.int8 and order.validation is None:
         raise EngineError(
             "int8 is written only when its AUC loss is known: give --validation FILE, which "
@@ -103,17 +107,24 @@ def _build_tensorrt(
         ) from error
     precision = "bf16" if order.precision == "auto" else order.precision
     tensorrt_build.build(checkpoint, folder, precision)
-    if order.plan:
-        tensorrt_build.build_plan(checkpoint, folder, precision)
     return samples
 
 
 def _check(checkpoint: Checkpoint, folder: Path, engine: str, samples: Samples) -> Parity:
-    with closing(load_engine(engine, checkpoint, folder=folder)) as built:
-        return verify(built, checkpoint, samples)
+    try:
+        with closing(load_engine(engine, checkpoint, folder=folder)) as built:
+            return verify(built, checkpoint, samples)
+    finally:
+        forget_compiled(folder)
 
 
-def _export(checkpoint: Checkpoint, folder: Path, order: Order) -> None:
+def _export(checkpoint: Checkpoint, folder: Path, order: Order) -> list[Path]:
+    """Writes what else was asked for, from the weights that were just proved; the files."""
+    written: list[Path] = []
+    if order.plan:
+        from engines.tensorrt_build import build_plan  # only after a build, which imported it
+
+        written += build_plan(checkpoint, folder, read_manifest(folder).precision)
     if order.onnx:
         try:
             from engines.onnx_export import export_onnx
@@ -121,7 +132,15 @@ def _export(checkpoint: Checkpoint, folder: Path, order: Order) -> None:
             raise EngineError(
                 f"torch or onnx cannot be imported ({error}): install vfd-monitor[onnx]"
             ) from error
-        export_onnx(checkpoint, folder)
+        written += export_onnx(checkpoint, folder)
+    return written
+
+
+def _list(folder: Path, files: list[Path]) -> None:
+    """Adds files to the manifest, so that a torn one is noticed."""
+    manifest = read_manifest(folder)
+    sizes = describe_files(folder, [file.name for file in files])
+    write_manifest(folder, replace(manifest, files={**manifest.files, **sizes}))
 
 
 _BUILDERS: Final[dict[str, Callable[[Checkpoint, Path, Order, Samples], Samples]]] = {

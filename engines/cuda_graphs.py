@@ -57,10 +57,17 @@ class Device:
                 f"torch {torch.__version__} finds no CUDA device: check the driver with "
                 "nvidia-smi and that torch was built for CUDA, or choose the openvino engine"
             )
-        if self.is_gpu:
-            self.device = _numbered(self.device)
-        self.stream = _stream(self.device) if self.is_gpu else None
-        self.pool = torch.cuda.graph_pool_handle() if self.graphs else None
+        try:  # here CUDA starts, which needs memory of its own
+            if self.is_gpu:
+                self.device = _numbered(self.device)
+            self.stream = _stream(self.device) if self.is_gpu else None
+            self.pool = torch.cuda.graph_pool_handle() if self.graphs else None
+        except (RuntimeError, torch.cuda.DeferredCudaCallError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise EngineError(
+                f"{self.device} cannot be used ({reason}): end other programs on it, or choose "
+                "the openvino engine"
+            ) from error
 
     def on_stream(self) -> AbstractContextManager[Any]:
         return nullcontext() if self.stream is None else torch.cuda.stream(self.stream)
@@ -150,8 +157,8 @@ class BucketProgram:
         return graph
 
 
-class GraphedTower:
-    """Embeds batches of any size; a bucket is prepared when it is first needed."""
+class GraphedTower(BucketedTower):
+    """A tower on the device; a bucket is prepared when it is first needed."""
 
     def __init__(
         self,
@@ -162,26 +169,22 @@ class GraphedTower:
         largest: int = BUCKETS[-1],
     ) -> None:
         """`make(bucket)` gives the program for that batch size."""
+        super().__init__(embedding, largest)
         self._make = make
         self._rows = rows
-        self._embedding = embedding
         self._device = device
         self._programs: dict[int, BucketProgram] = {}
-        self._tower = BucketedTower(self._run, embedding, largest)
-
-    def embed(self, batch: NDArray[Any]) -> Embeddings:
-        """(rows, *shape of a row) -> (rows, V). Raises EngineError."""
-        return self._tower.embed(batch)
 
     def prepared(self, bucket: int) -> BucketProgram:
         """The program of one bucket. Raises RuntimeError, as torch does."""
         if bucket not in self._programs:
             self._programs[bucket] = BucketProgram(
-                self._make(bucket), bucket, self._rows, self._embedding, self._device
+                self._make(bucket), bucket, self._rows, self.embedding, self._device
             )
         return self._programs[bucket]
 
-    def _run(self, rows: NDArray[Any], bucket: int) -> Embeddings:
+    def run(self, rows: NDArray[Any], bucket: int) -> Embeddings:
+        """See `BucketedTower.run`."""
         try:
             return self.prepared(bucket).run(rows)
         except RuntimeError as error:
@@ -191,7 +194,8 @@ class GraphedTower:
                 ) from error
             reason = describe_memory(self._device.device)
         # Outside of the handler: the error would hold on to the tensors that did not fit.
-        self._programs.pop(bucket, None)
+        # Larger buckets are not used again either.
+        self._programs = {b: p for b, p in self._programs.items() if b < bucket}
         self._device.give_up_memory()
         raise DeviceOutOfMemoryError(reason)
 

@@ -103,7 +103,7 @@ def _tensorrt(_config: ModelConfig) -> str:
         return "no NVIDIA driver is visible"
     if find_spec("torch_tensorrt") is None:
         return "torch-tensorrt is not installed: install vfd-monitor[tensorrt]"
-    return f"{USABLE} with a folder of vfd-engine build --engine tensorrt"
+    return f"{USABLE} with a folder of vfd-engine build, if TensorRT's libraries load"
 
 
 def _cuda(_config: ModelConfig) -> str:

@@ -40,12 +40,17 @@ def load_engine(
     `folder`: what `vfd-engine build` wrote for this checkpoint; TensorRT and int8 need one. "auto"
     takes the engine that the folder is for, then the first of IN_ORDER that runs here, and logs
     why it passed over the others. `threads` is for OpenVINO; torch takes its own setting.
-    `precision` "auto" is what suits engine and preset. Raises EngineError, which says why and what
-    to do.
+    `precision` "auto" is what suits engine and preset; a folder has its own. Raises EngineError,
+    which says why and what to do.
     """
     if name not in ENGINES:
         raise EngineError(f"there is no engine {name!r}: choose one of {', '.join(ENGINES)}")
     wish = _Wish(checkpoint, threads, folder, precision)
+    if folder is not None and precision != "auto":
+        raise EngineError(
+            f"{folder} runs in the precision that it was built in: leave out --folder or "
+            f"--precision {precision}"
+        )
     if name == "auto":
         return _first_that_runs(wish)
     if folder is not None and (built_for := read_manifest(folder).engine) != name:

@@ -3,6 +3,7 @@
 A folder for every combination of weights, precision, graph and OpenVINO version holds both towers
 as IR, and what OpenVINO makes of them for this processor. A start that finds its
 folder builds no graph and compiles nothing: it is several times quicker and needs half the memory.
+What `vfd-engine build` wrote has its IR already; of it only the compiled towers are kept here.
 """
 
 import hashlib
@@ -17,7 +18,8 @@ from typing import Final
 import openvino as ov
 
 from engines import openvino_graph
-from engines.openvino_graph import TOWERS
+from engines.manifest import MANIFEST_NAME
+from vfd.model_config import TOWERS
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,27 @@ def cached_model(weights_sha256: str, precision: str, graphs: Graphs) -> Path | 
     return folder
 
 
+def compiled_folder(built: Path) -> Path | None:
+    """Where the compiled towers of a folder of `vfd-engine build` are kept.
+
+    None where it cannot be written, which is logged.
+    """
+    try:
+        folder = _compiled_path(built)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _prune(folder.parent, keep=folder)
+        os.utime(folder)
+    except (OSError, RuntimeError) as error:
+        logger.warning("the model cache cannot be used, start-up stays slow: %s", error)
+        return None
+    return folder
+
+
+def forget_compiled(built: Path) -> None:
+    """Before a folder of `vfd-engine build` moves: OpenVINO finds compiled towers by its path."""
+    shutil.rmtree(_compiled_path(built), ignore_errors=True)
+
+
 def cache_root() -> Path:
     """`$XDG_CACHE_HOME/vfd-monitor/openvino`, below `~/.cache` where that is unset."""
     base = os.environ.get("XDG_CACHE_HOME")
@@ -64,6 +87,14 @@ def _key(weights_sha256: str, precision: str) -> str:
     graph = Path(openvino_graph.__file__).read_bytes()
     parts = hashlib.sha256(f"{weights_sha256} {precision} {ov.get_version()} ".encode() + graph)
     return parts.hexdigest()[:32]
+
+
+def _compiled_path(built: Path) -> Path:
+    """Named by what the manifest holds, the hash of the weights among it, and by path and time, at
+    which OpenVINO looks."""
+    manifest = built / MANIFEST_NAME
+    parts = f"{built.resolve()} {manifest.stat().st_mtime_ns} {ov.get_version()} ".encode()
+    return cache_root() / hashlib.sha256(parts + manifest.read_bytes()).hexdigest()[:32]
 
 
 def _complete(folder: Path) -> bool:

@@ -1,7 +1,6 @@
 """The model on OpenVINO: the default on a CPU, without torch."""
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -12,16 +11,17 @@ from numpy.typing import NDArray
 from engines.batch import checked_crops, checked_spectrograms
 from engines.engine import Embeddings, EngineError
 from engines.manifest import Manifest, check_manifest, read_manifest
-from engines.openvino_cache import cached_model
-from engines.openvino_graph import TOWERS, tower_graphs
+from engines.openvino_cache import cached_model, compiled_folder
+from engines.openvino_graph import tower_graphs
 from vfd.checkpoint import Checkpoint
-from vfd.model_config import ModelConfig
+from vfd.model_config import TOWERS, ModelConfig
 from vfd.openvino_core import openvino_core
 
 logger = logging.getLogger(__name__)
 
 BEST_BATCH: Final = 8
-"""Batching gains nothing on a CPU (within a tenth from 1 to 32); 8 keeps a call below 0.1 s."""
+"""Batching gains nothing on a CPU (within a tenth from 1 to 32), and larger calls only take longer:
+8 windows are 0.16 s of `nano`, but 1.4 s of `tiny` and 15 s of `base` (engines/reports/cpu.md)."""
 
 PRECISIONS: Final = ("auto", "f32", "bf16")
 FLOAT32_PRESETS: Final = frozenset({"nano"})
@@ -40,12 +40,13 @@ class OpenVinoEngine:
         checkpoint: Checkpoint,
         threads: int = 1,
         precision: str = "auto",
-        models: Sequence[ov.Model] = (),
+        built: Path | None = None,
     ) -> None:
         """Compiles both towers, from the cache where this model was compiled before.
 
         `precision` "auto" is f32 for `nano` and bf16, where the processor has it, for all others.
-        `models`: voice and face tower to run in place of the checkpoint's. Raises EngineError.
+        `built`: a folder with voice.xml and face.xml to run in place of the checkpoint's towers.
+        Raises EngineError.
         """
         self._config = checkpoint.info.config
         self.precision = chosen_precision(precision, self._config)
@@ -56,12 +57,7 @@ class OpenVinoEngine:
             "ENABLE_CPU_PINNING": False,  # pinned to one core, towers and detector would queue
         }
         try:
-            if models:
-                compiled = [
-                    openvino_core().compile_model(model, "CPU", settings) for model in models
-                ]
-            else:
-                compiled = _compiled(checkpoint, settings, self.precision)
+            compiled = _compiled(checkpoint, settings, self.precision, built)
         except RuntimeError as error:
             raise EngineError(
                 f"OpenVINO {ov.__version__} cannot compile the {self._config.preset!r} model: "
@@ -76,16 +72,11 @@ class OpenVinoEngine:
         """What `vfd-engine build` wrote for this checkpoint. Raises EngineError."""
         found = read_manifest(folder)
         expected = expected_manifest(checkpoint, found.precision)
-        check_manifest(folder, found, expected, "vfd-engine build --engine openvino")
-        try:
-            models = [openvino_core().read_model(folder / f"{name}.xml") for name in TOWERS]
-        except RuntimeError as error:
-            raise EngineError(
-                f"{folder}: OpenVINO {ov.__version__} cannot read it: {one_line(error)}; build it "
-                "again"
-            ) from error
         int8 = found.precision == "int8"
-        engine = cls(checkpoint, threads, "auto" if int8 else found.precision, models)
+        options = "--int8 --validation FILE" if int8 else f"--precision {found.precision}"
+        rebuild = f"vfd-engine build CHECKPOINT --out NEW_FOLDER --engine openvino {options}"
+        check_manifest(folder, found, expected, rebuild)
+        engine = cls(checkpoint, threads, "auto" if int8 else found.precision, folder)
         engine.precision = found.precision
         return engine
 
@@ -144,22 +135,37 @@ def expected_manifest(checkpoint: Checkpoint, precision: str) -> Manifest:
 
 
 def _compiled(
-    checkpoint: Checkpoint, settings: dict[str, Any], precision: str
+    checkpoint: Checkpoint, settings: dict[str, Any], precision: str, built: Path | None
 ) -> list[ov.CompiledModel]:
     """Voice, then face."""
 
-    def graphs() -> tuple[ov.Model, ov.Model]:
+    def models() -> tuple[ov.Model, ov.Model]:
+        if built is not None:
+            return _read(built)
         return tower_graphs(checkpoint.info.config, checkpoint.tensors)
 
     core = openvino_core()
-    cached = cached_model(checkpoint.sha256, precision, graphs)
-    if cached is not None:
-        with_cache = settings | {"CACHE_DIR": str(cached)}
+    if built is not None:
+        cache = compiled_folder(built)
+    else:
+        cache = cached_model(checkpoint.sha256, precision, models)
+    if cache is not None:
+        source, with_cache = built or cache, settings | {"CACHE_DIR": str(cache)}
         try:
-            return [core.compile_model(cached / f"{t}.xml", "CPU", with_cache) for t in TOWERS]
+            return [core.compile_model(source / f"{t}.xml", "CPU", with_cache) for t in TOWERS]
         except RuntimeError as error:  # settings that do not fit fail again below
-            logger.warning("the cached model in %s cannot be used: %s", cached, error)
-    return [core.compile_model(model, "CPU", settings) for model in graphs()]
+            logger.warning("the cached model in %s cannot be used: %s", cache, error)
+    return [core.compile_model(model, "CPU", settings) for model in models()]
+
+
+def _read(folder: Path) -> tuple[ov.Model, ov.Model]:
+    try:
+        voice, face = (openvino_core().read_model(folder / f"{name}.xml") for name in TOWERS)
+    except RuntimeError as error:
+        raise EngineError(
+            f"{folder}: OpenVINO {ov.__version__} cannot read it: {one_line(error)}; build it again"
+        ) from error
+    return voice, face
 
 
 def _infer(request: ov.InferRequest | None, batch: NDArray[Any]) -> Embeddings:

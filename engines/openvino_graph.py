@@ -7,8 +7,6 @@ Shapes: B batch, C channels, H height, W width, T tokens, D width, E heads, K wi
 E), V embedding. `x_BTD` is a node of shape (B, T, D); B is dynamic.
 """
 
-from typing import Final
-
 import numpy as np
 import openvino as ov
 import openvino.opset13 as ops
@@ -23,8 +21,6 @@ from vfd.model_config import (
     ModelConfig,
     TowerConfig,
 )
-
-TOWERS: Final = ("voice", "face")
 
 
 class _Weights:

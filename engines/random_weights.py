@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 
 from vfd.checkpoint import (
     FORMAT_VERSION,
-    Calibration,
+    UNCALIBRATED,
     Checkpoint,
     CheckpointInfo,
     load_checkpoint,
     save_checkpoint,
 )
 from vfd.model_config import ModelConfig, tensor_shapes
-
-NO_CALIBRATION = Calibration(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def random_checkpoint(path: Path, config: ModelConfig, seed: int = 0) -> Checkpoint:
@@ -28,7 +26,7 @@ def random_checkpoint(path: Path, config: ModelConfig, seed: int = 0) -> Checkpo
     info = CheckpointInfo(
         format_version=FORMAT_VERSION,
         config=config,
-        calibration=NO_CALIBRATION,
+        calibration=UNCALIBRATED,
         trained_on="synthetic noise: random weights",
         command="vfd-engine bench",
         commit="unknown",

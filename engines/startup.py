@@ -1,5 +1,5 @@
 """How long an engine takes from nothing to its first answer, and how much memory: a process of its
-own, started by the benchmark as `python -m engines.startup CHECKPOINT ENGINE`."""
+own, started by the benchmark as `python -m engines.startup CHECKPOINT ENGINE PRECISION`."""
 
 import json
 import os
@@ -33,37 +33,42 @@ class Startup:
     peak_rss_mb: float
 
 
-def measure_startup(engine: str, preset: str, checkpoint: Path) -> list[Startup]:
+def measure_startup(
+    engine: str, preset: str, checkpoint: Path, precision: str = "auto"
+) -> list[Startup]:
     """OpenVINO twice, without and with its model cache; others once. Raises EngineError."""
     found = []
     with tempfile.TemporaryDirectory() as cache:
         for state in ("empty", "filled") if engine == "openvino" else ("none",):
-            seconds, megabytes = _started(engine, checkpoint, Path(cache))
+            seconds, megabytes = _started(engine, checkpoint, precision, Path(cache))
             found.append(Startup(engine, preset, state, round(seconds, 2), round(megabytes)))
     return found
 
 
-def _started(engine: str, checkpoint: Path, cache: Path) -> tuple[float, float]:
+def _started(engine: str, checkpoint: Path, precision: str, cache: Path) -> tuple[float, float]:
     environment = os.environ | {"XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "engines.startup", str(checkpoint), engine],
+            [sys.executable, "-m", "engines.startup", str(checkpoint), engine, precision],
             env=environment,
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,
             check=True,
         )
-    except subprocess.SubprocessError as error:
-        raise EngineError(f"{engine} could not be started to be measured: {error}") from error
+    except subprocess.CalledProcessError as error:
+        reason = (error.stderr.splitlines() or [f"exit code {error.returncode}"])[-1]
+        raise EngineError(f"{engine} could not be started to be measured: {reason}") from error
+    except subprocess.TimeoutExpired as error:
+        raise EngineError(f"{engine} did not start within {TIMEOUT_S:.0f} s") from error
     answer: dict[str, Any] = json.loads(done.stdout)
     return float(answer["ready_s"]), float(answer["peak_rss_mb"])
 
 
-def _main(checkpoint: str, name: str) -> None:
+def _main(checkpoint: str, name: str, precision: str) -> None:
     loaded = load_checkpoint(Path(checkpoint))
     voice, face = loaded.info.config.voice, loaded.info.config.face
-    engine = load_engine(name, loaded)
+    engine = load_engine(name, loaded, precision=precision)
     engine.embed_voice(np.zeros((1, voice.channels, *voice.image), np.float32))
     engine.embed_faces(np.zeros((1, *face.image, face.channels), np.uint8))
     ready_s = time.time() - psutil.Process().create_time()

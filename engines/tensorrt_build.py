@@ -33,11 +33,10 @@ from engines.manifest import (
 from engines.signatures import checked_call
 from engines.tower_export import export_open_batch
 from vfd.checkpoint import Checkpoint
-from vfd.model_config import TowerConfig
+from vfd.model_config import TOWERS, TowerConfig
 
 ENGINE: Final = "tensorrt"
 PRECISIONS: Final = ("bf16", "fp16")
-TOWERS: Final = ("voice", "face")
 TIMING_CACHE: Final = "timing.cache"
 """What TensorRT measured of its kernels; the next build into the same folder is quicker."""
 
@@ -62,7 +61,7 @@ def build(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST_NAME).unlink(missing_ok=True)  # of an engine that is no more, from here on
     for tower in _lowered(torch_tensorrt, checkpoint, precision, max_batch, device):
-        with _explained(tower):
+        with _explained(tower.name, tower.preset, tower.device):
             module = checked_call(
                 torch_tensorrt.dynamo.compile,
                 tower.program,
@@ -96,7 +95,7 @@ def build_plan(
     torch_tensorrt = import_torch_tensorrt()
     folder.mkdir(parents=True, exist_ok=True)
     for tower in _lowered(torch_tensorrt, checkpoint, precision, max_batch, device):
-        with _explained(tower):
+        with _explained(tower.name, tower.preset, tower.device):
             plan = checked_call(
                 torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine,
                 tower.program,
@@ -119,6 +118,7 @@ def manifest_here(
 ) -> Manifest:
     """The manifest of an engine that is built, or would serve, on this machine now."""
     on_gpu = torch.device(device).type == "cuda"
+    torch_tensorrt = import_torch_tensorrt()
     return Manifest(
         engine=ENGINE,
         preset=checkpoint.info.config.preset,
@@ -126,7 +126,7 @@ def manifest_here(
         weights_sha256=checkpoint.sha256,
         versions={
             "tensorrt": importlib.import_module("tensorrt").__version__,
-            "torch_tensorrt": import_torch_tensorrt().__version__,
+            "torch_tensorrt": torch_tensorrt.__version__,
             "torch": torch.__version__,
             "driver": nvidia_driver_version(),
         },
@@ -137,21 +137,23 @@ def manifest_here(
 
 
 def import_torch_tensorrt() -> Any:  # noqa: ANN401 - a library that may be absent
-    """The library. Raises EngineError where it, or TensorRT below it, is missing."""
+    """The library, and TensorRT below it is there. Raises EngineError where either is missing."""
     try:
-        with quiet():
-            return importlib.import_module("torch_tensorrt")
+        with _quiet():
+            library = importlib.import_module("torch_tensorrt")
+            importlib.import_module("tensorrt")
     except Exception as error:  # it raises a bare Exception when TensorRT's libraries are missing
         raise EngineError(
             f"torch_tensorrt cannot be imported ({error}): install vfd-monitor[tensorrt] with "
             "TensorRT's libraries (pip install torch-tensorrt tensorrt), or choose the cuda engine"
         ) from error
+    return library
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps what the library prints, reports of its own failures among it, off both outputs: the
-    exception says the same, and the command's output is read by programs."""
+def _quiet() -> Iterator[None]:
+    """Keeps what the library prints while it is imported off both outputs: the exception says the
+    same, and the command's output is read by programs."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield
 
@@ -188,9 +190,10 @@ def _lowered(
         ("voice", model.voice, config.voice),
         ("face", model.face, config.face),
     ):
-        example = torch.zeros(2, shape.channels, *shape.image, dtype=dtype, device=placed)
-        program = export_open_batch(tower, example, max_batch)
-        limits = _input(torch_tensorrt, shape, _batches(max_batch), dtype)
+        with _explained(name, config.preset, placed):
+            example = torch.zeros(2, shape.channels, *shape.image, dtype=dtype, device=placed)
+            program = export_open_batch(tower, example, max_batch)
+            limits = _input(torch_tensorrt, shape, _batches(max_batch), dtype)
         yield _Lowered(name, config.preset, program, limits, placed)
 
 
@@ -219,14 +222,14 @@ def _check_one_engine(module: torch.nn.Module) -> None:
 
 
 @contextlib.contextmanager
-def _explained(tower: _Lowered) -> Iterator[None]:
-    """Turns whatever the library raises, a bare Exception among it, into an EngineError."""
+def _explained(tower: str, preset: str, device: torch.device) -> Iterator[None]:
+    """Turns whatever the libraries raise, a bare Exception among it, into an EngineError."""
     try:
         yield
     except EngineError:
         raise
     except Exception as error:
-        memory = f" ({describe_memory(tower.device)})" if is_out_of_memory(error) else ""
+        memory = f" ({describe_memory(device)})" if is_out_of_memory(error) else ""
         raise EngineError(
-            f"TensorRT did not build the {tower.name} tower of {tower.preset!r}: {error}{memory}"
+            f"TensorRT did not build the {tower} tower of {preset!r}: {error}{memory}"
         ) from error

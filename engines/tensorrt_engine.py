@@ -15,8 +15,7 @@ from engines.cuda_engine import GraphEngine, TowerAt
 from engines.cuda_graphs import Device, is_out_of_memory
 from engines.engine import EngineError
 from engines.manifest import check_manifest, read_manifest
-from engines.signatures import checked_call
-from engines.tensorrt_build import ENGINE, import_torch_tensorrt, manifest_here, program_name, quiet
+from engines.tensorrt_build import ENGINE, import_torch_tensorrt, manifest_here, program_name
 from vfd.checkpoint import Checkpoint
 
 
@@ -32,28 +31,25 @@ class TensorRtEngine(GraphEngine):
         GPU or release of a library."""
         found = read_manifest(folder)
         placed = Device(device, graphs)
-        torch_tensorrt = import_torch_tensorrt()
+        import_torch_tensorrt()  # so that torch knows what is in the files
         expected = manifest_here(checkpoint, found.precision, found.batches, {}, device)
         rebuild = (
             "vfd-engine build CHECKPOINT --out NEW_FOLDER --engine tensorrt "
             f"--precision {found.precision}"
         )
         check_manifest(folder, found, expected, rebuild)
-        towers = (
-            _tower_at(torch_tensorrt, folder, "voice"),
-            _tower_at(torch_tensorrt, folder, "face"),
-        )
+        towers = _tower_at(folder, "voice"), _tower_at(folder, "face")
         config, largest = checkpoint.info.config, found.batches[2]
         super().__init__(config, placed, found.precision, towers, largest)
 
 
-def _tower_at(torch_tensorrt: Any, folder: Path, name: str) -> TowerAt:  # noqa: ANN401
+def _tower_at(folder: Path, name: str) -> TowerAt:
     path = folder / program_name(name)
 
     def load(bucket: int) -> Any:  # noqa: ANN401
         try:
-            with quiet():
-                module = checked_call(torch_tensorrt.load, str(path)).module()
+            # torch_tensorrt.load does the same, but hides why it failed.
+            module = torch.export.load(path).module()
         except Exception as error:
             if is_out_of_memory(error):
                 raise torch.OutOfMemoryError(f"for a context of batch {bucket}") from error

@@ -70,8 +70,3 @@ class dynamo:  # noqa: N801 - a module in the library
 
 def save(module: Compiled, file_path: str = "", *, arg_inputs: list[Input]) -> None:
     torch.export.save(module.program, file_path)
-
-
-def load(file_path: str = "") -> ExportedProgram:
-    print("the library talks")
-    return torch.export.load(file_path)

@@ -26,7 +26,6 @@ DEFINED_IN = {
     "torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine": (
         "torch_tensorrt/dynamo/_compiler.py"
     ),
-    "torch_tensorrt.load": "torch_tensorrt/_compile.py",
     "torch_tensorrt.save": "torch_tensorrt/_compile.py",
 }
 """Where the wheels define what they export under these names."""

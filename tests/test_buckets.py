@@ -7,10 +7,11 @@ from engines.buckets import BUCKETS, BucketedTower, DeviceOutOfMemoryError, next
 from engines.engine import Embeddings, EngineError
 
 
-class Device:
+class Doubling(BucketedTower):
     """Doubles every row; has memory for `room` rows and keeps the buckets that it was asked for."""
 
-    def __init__(self, room: int = 256) -> None:
+    def __init__(self, room: int = 256, largest: int = BUCKETS[-1]) -> None:
+        super().__init__(3, largest)
         self.room = room
         self.asked: list[int] = []
 
@@ -47,9 +48,9 @@ def rows(count: int) -> np.ndarray:
     ],
 )
 def test_work_is_cut_and_padded(count: int, largest: int, buckets: list[int]) -> None:
-    device = Device()
-    embeddings = BucketedTower(device.run, 3, largest).embed(rows(count))
-    assert device.asked == buckets
+    tower = Doubling(largest=largest)
+    embeddings = tower.embed(rows(count))
+    assert tower.asked == buckets
     assert embeddings.dtype == np.float32
     np.testing.assert_array_equal(embeddings, 2 * rows(count))
 
@@ -63,33 +64,32 @@ def test_padding_is_bounded(largest: int) -> None:
 
 
 def test_a_device_that_is_full_gets_smaller_batches_and_keeps_them() -> None:
-    device = Device(room=10)
-    tower = BucketedTower(device.run, 3)
+    tower = Doubling(room=10)
     np.testing.assert_array_equal(tower.embed(rows(60)), 2 * rows(60))
-    assert device.asked[:4] == [64, 32, 16, 8]
-    assert set(device.asked[4:]) == {8, 4}
+    assert tower.asked[:4] == [64, 32, 16, 8]
+    assert set(tower.asked[4:]) == {8, 4}
     assert tower.largest == 8
-    device.asked.clear()
+    tower.asked.clear()
     tower.embed(rows(60))
-    assert max(device.asked) == 8
+    assert max(tower.asked) == 8
 
 
 def test_a_small_last_batch_shrinks_from_its_own_size() -> None:
-    device = Device(room=2)
-    tower = BucketedTower(device.run, 3)
+    tower = Doubling(room=2)
     np.testing.assert_array_equal(tower.embed(rows(3)), 2 * rows(3))
-    assert device.asked == [4, 2, 1]
+    assert tower.asked == [4, 2, 1]
 
 
 def test_a_device_without_room_for_one_row_is_an_error_with_the_numbers() -> None:
-    tower = BucketedTower(Device(room=0).run, 3)
+    tower = Doubling(room=0)
     with pytest.raises(EngineError, match=r"out of memory at a batch of 1: 0 MiB of 100 MiB"):
         tower.embed(rows(7))
 
 
 def test_other_errors_pass() -> None:
-    def run(rows: np.ndarray, bucket: int) -> Embeddings:
-        raise EngineError("broken")
+    class Broken(BucketedTower):
+        def run(self, rows: np.ndarray, bucket: int) -> Embeddings:
+            raise EngineError("broken")
 
     with pytest.raises(EngineError, match="broken"):
-        BucketedTower(run, 3).embed(rows(1))
+        Broken(3).embed(rows(1))

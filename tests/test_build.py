@@ -14,6 +14,7 @@ from engines import build as building
 from engines.build import Order, build
 from engines.engine import EngineError
 from engines.load import load_engine
+from engines.manifest import read_manifest
 from engines.openvino_graph import tower_graphs
 from vfd.checkpoint import Checkpoint, load_checkpoint
 
@@ -57,6 +58,18 @@ def test_a_file_of_half_the_size_is_refused(
     file = out / name
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(EngineError, match=rf"{name}.*build"):
+        faces(out, checkpoint)
+
+
+def test_a_torn_onnx_file_is_noticed(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    out = tmp_path / "engine"
+    assert build(checkpoint, out, Order(precision="f32", onnx=True)).passed
+    assert sorted(read_manifest(out).files) == sorted(
+        f"{tower}.{end}" for tower in ("voice", "face") for end in ("bin", "onnx", "xml")
+    )
+    file = out / "voice.onnx"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(EngineError, match=r"voice\.onnx: has \d+ bytes"):
         faces(out, checkpoint)
 
 
@@ -144,6 +157,10 @@ def test_int8_is_built_by_nncf_and_runs(tmp_path: Path, checkpoint: Checkpoint) 
         (Order(engine="cuda"), "'cuda' needs no building: choose one of openvino, tensorrt"),
         (Order(int8=True), "give --validation FILE"),
         (Order(int8=True, engine="tensorrt"), "int8 is built for OpenVINO only"),
+        (
+            Order(int8=True, precision="f32", validation=Path("people.npz")),
+            "leave out --int8 or --precision f32",
+        ),
         (Order(plan=True), "a plan is TensorRT's"),
         (Order(precision="fp16"), "no precision 'fp16'"),
     ],

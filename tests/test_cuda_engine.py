@@ -1,7 +1,8 @@
 """The GPU engine on the CPU, where it runs the same code without graphs; and on a GPU if there is
 one."""
 
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,30 @@ def test_devices_are_numbered_and_counted(monkeypatch: pytest.MonkeyPatch) -> No
         Device("cuda:2", graphs=False)
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("CUDA error: out of memory\nCompile with"), "CUDA error: out of memory"),
+        (torch.cuda.DeferredCudaCallError("CUDA call failed lazily"), "CUDA call failed lazily"),
+        (RuntimeError(), "RuntimeError"),
+    ],
+)
+def test_a_gpu_that_is_full_or_broken_is_named(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    def fail(_device: torch.device) -> None:
+        raise error
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(cuda_graphs, "_stream", fail)
+    with pytest.raises(EngineError) as told:
+        Device("cuda:0", graphs=True)
+    assert str(told.value) == (
+        f"cuda:0 cannot be used ({reason}): end other programs on it, or choose the openvino engine"
+    )
+
+
 def tower_with_room_for(room: int, message: str = "CUDA out of memory. Tried") -> GraphedTower:
     """Doubles its rows; a batch above `room` fails as torch does."""
 
@@ -143,6 +168,28 @@ def test_memory_that_runs_out_means_smaller_batches() -> None:
     np.testing.assert_array_equal(tower.embed(rows), 2 * rows)
     with pytest.raises(EngineError, match="out of memory at a batch of 1: no room is left for cpu"):
         tower_with_room_for(0).embed(rows)
+
+
+def test_memory_that_runs_out_later_gives_up_all_larger_batches() -> None:
+    room = [8]
+    made: dict[int, weakref.ref[Callable[[torch.Tensor], torch.Tensor]]] = {}
+
+    def make(bucket: int) -> Callable[[torch.Tensor], torch.Tensor]:
+        def program(rows: torch.Tensor) -> torch.Tensor:
+            if len(rows) > room[0]:
+                raise RuntimeError("CUDA out of memory")
+            return rows
+
+        made[bucket] = weakref.ref(program)
+        return program
+
+    tower = GraphedTower(make, Rows((3,), torch.float32), 3, Device("cpu", graphs=True))
+    rows = np.zeros((8, 3), np.float32)
+    for count in (8, 2):
+        tower.embed(rows[:count])
+    room[0] = 2
+    tower.embed(rows[:4])
+    assert {bucket for bucket, program in made.items() if program() is not None} == {2}
 
 
 def test_other_failures_say_at_which_batch() -> None:

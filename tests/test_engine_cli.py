@@ -58,6 +58,8 @@ def test_engines_that_cannot_run_say_why(monkeypatch: pytest.MonkeyPatch) -> Non
     }
     monkeypatch.setattr(info, "nvidia_driver_visible", lambda: True)
     assert "vfd-monitor[tensorrt]" in info.usable_engines(TINY)["tensorrt"]
+    monkeypatch.setattr(info, "find_spec", lambda _name: object())
+    assert "if TensorRT's libraries load" in info.usable_engines(TINY)["tensorrt"]
 
 
 def test_verify_passes_and_prints_the_differences(

@@ -15,7 +15,7 @@ from validation_files import write_samples
 
 from engines import load, openvino_engine
 from engines.cli import main
-from engines.manifest import MANIFEST_NAME
+from engines.manifest import MANIFEST_NAME, read_manifest
 
 Capture = pytest.CaptureFixture[str]
 
@@ -117,7 +117,32 @@ def test_a_folder_that_was_built_for_something_else(
     error = refused(capsys, "verify", weights, "--folder", built)
     assert error.startswith(f"{built}: this engine was built for something else: ")
     assert message in error
-    assert error.endswith("build it again: vfd-engine build --engine openvino\n")
+    assert "build it again: vfd-engine build" in error
+
+
+@pytest.mark.parametrize("precision", ["f32", "int8"])
+def test_the_command_that_builds_it_again(
+    weights: Path, built: Path, tmp_path: Path, capsys: Capture, precision: str
+) -> None:
+    """Is one that is understood, and does not change the precision."""
+    change(built, lambda m: m.update(preset="base", precision=precision))
+    error = refused(capsys, "verify", weights, "--folder", built)
+    _, command = error.rstrip().split("build it again: vfd-engine ")
+    places = {"CHECKPOINT": weights, "NEW_FOLDER": tmp_path / "new", "FILE": tmp_path / "none.npz"}
+    arguments = [places.get(word, word) for word in command.split()]
+    if precision == "int8":
+        assert "--int8" in arguments
+        assert "none.npz: there is no such file" in refused(capsys, *arguments)
+    else:
+        assert main([str(a) for a in arguments]) == 0
+        assert read_manifest(tmp_path / "new").precision == precision
+
+
+def test_a_folder_has_its_own_precision(weights: Path, built: Path, capsys: Capture) -> None:
+    for engine in ("auto", "openvino"):
+        arguments = ["--engine", engine, "--folder", built, "--precision", "f32"]
+        error = refused(capsys, "verify", weights, *arguments)
+        assert "leave out --folder or --precision f32" in error
 
 
 def test_a_folder_of_another_precision(weights: Path, built: Path, capsys: Capture) -> None:

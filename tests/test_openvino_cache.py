@@ -9,6 +9,7 @@ import pytest
 from checkpoints import write_checkpoint
 
 from engines import openvino_cache, openvino_engine
+from engines.build import Order, build
 from engines.engine import EngineError
 from engines.openvino_engine import OpenVinoEngine, chosen_precision
 from vfd.checkpoint import Checkpoint, load_checkpoint
@@ -59,6 +60,41 @@ def test_old_models_are_removed(checkpoint: Checkpoint, cache: Path) -> None:
     assert len(left) == openvino_cache.MAX_MODELS
     assert "old-0" in left
     assert "old-7" not in left
+
+
+def from_cache(engine: OpenVinoEngine) -> list[bool]:
+    requests = (engine._voice, engine._faces)
+    return [r.get_compiled_model().get_property("LOADED_FROM_CACHE") for r in requests if r]
+
+
+def test_a_second_start_of_a_built_folder_compiles_nothing(
+    checkpoint: Checkpoint, cache: Path, tmp_path: Path
+) -> None:
+    built = tmp_path / "engine"
+    assert build(checkpoint, built, Order(precision="f32")).passed
+    assert not list(cache.iterdir())  # of the place where it was built
+    first = OpenVinoEngine.from_folder(checkpoint, built)
+    assert from_cache(first) == [False, False]
+    second = OpenVinoEngine.from_folder(checkpoint, built)
+    assert from_cache(second) == [True, True]
+    np.testing.assert_array_equal(second.embed_faces(CROPS), first.embed_faces(CROPS))
+    [folder] = cache.iterdir()
+    assert len(list(folder.iterdir())) == 2
+    for blob in folder.iterdir():
+        blob.chmod(0o600)
+        blob.write_bytes(blob.read_bytes()[:1000])
+    third = OpenVinoEngine.from_folder(checkpoint, built)
+    np.testing.assert_array_equal(third.embed_faces(CROPS), first.embed_faces(CROPS))
+
+
+def test_a_built_folder_starts_without_a_cache(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []  # a kept log record would hold on to the files of the engine
+    monkeypatch.setattr(openvino_cache.logger, "warning", lambda text, *_: told.append(text))
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    assert build(checkpoint, tmp_path / "engine", Order(precision="f32")).passed
+    assert "the model cache cannot be used" in told[0]
 
 
 @pytest.mark.parametrize("home", ["/dev/null", "/proc/nothing"])

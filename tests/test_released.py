@@ -144,6 +144,33 @@ def test_every_key_that_does_not_fit_is_named(tmp_path: Path) -> None:
     assert not (tmp_path / "out.safetensors").exists()
 
 
+def test_keys_of_both_towers_are_named(tmp_path: Path) -> None:
+    content = published(towers())
+    paths = {}
+    for tower in ("face", "voice"):
+        state = content[f"{tower}_model_state_dict"]
+        del state["module.proj"]
+        paths[tower] = written(tmp_path / f"{tower}.pth", {f"{tower}_model_state_dict": state})
+    with pytest.raises(CheckpointError) as error:
+        imported(tmp_path / "out.safetensors", **paths)
+    assert str(error.value).split("\n") == [
+        line
+        for tower in ("face", "voice")
+        for line in (
+            f"{paths[tower]}: the {tower} tower is not the published one, 1 keys do not fit:",
+            "  key 'proj' is missing",
+        )
+    ]
+
+
+def test_a_key_that_is_there_twice_is_named(tmp_path: Path) -> None:
+    content = published(towers())
+    content["face_model_state_dict"]["proj"] = torch.zeros(128, 24)
+    path = written(tmp_path / "twice.pth", content)
+    with pytest.raises(CheckpointError, match=r"key 'proj' means the same as 'module\.proj'"):
+        imported(tmp_path / "out.safetensors", checkpoint=path)
+
+
 def test_towers_that_are_swapped_are_noticed(tmp_path: Path) -> None:
     paths = {t: written(tmp_path / f"{t}.pt", o.state_dict()) for t, o in towers().items()}
     with pytest.raises(CheckpointError, match=r"'conv1.weight' has shape \(128, 1, 32, 32\), not"):

@@ -105,10 +105,10 @@ def test_every_keyword_exists_in_every_release() -> None:
             ["2.11.0: torch_tensorrt.Input(shared_dims=)"],
         ),
         (
-            "checked_call(torch_tensorrt.load, 'file', **options)",
-            [f"{v}: torch_tensorrt.load(None=)" for v in RELEASES],
+            "checked_call(torch_tensorrt.save, m, 'file', **options)",
+            [f"{v}: torch_tensorrt.save(None=)" for v in RELEASES],
         ),
-        ("checked_call(torch_tensorrt.load, 'file', extra_files={})", []),
+        ("checked_call(torch_tensorrt.save, m, 'file', extra_files={})", []),
     ],
 )
 def test_stale_and_made_up_keywords_are_caught(source: str, found: list[str]) -> None:

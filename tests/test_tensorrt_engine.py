@@ -5,6 +5,8 @@ import dataclasses
 import importlib.machinery
 import sys
 import types
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import fake_torch_tensorrt as fake
@@ -13,7 +15,9 @@ import pytest
 import torch
 from checkpoints import FAMILIES, TINY, TINY_RELEASED, write_checkpoint
 
-from engines.engine import EngineError
+from engines import build as building
+from engines import tensorrt_build
+from engines.engine import Engine, EngineError
 from engines.manifest import MANIFEST_NAME, read_manifest, write_manifest
 from engines.tensorrt_build import build, build_plan, import_torch_tensorrt
 from engines.tensorrt_engine import TensorRtEngine
@@ -62,9 +66,7 @@ def check_parity(engine: TensorRtEngine, checkpoint: Checkpoint, rows: int) -> N
 
 @pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("config", FAMILIES, ids=lambda c: c.preset)
-def test_build_load_and_run(
-    tmp_path: Path, config: ModelConfig, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_build_load_and_run(tmp_path: Path, config: ModelConfig) -> None:
     checkpoint = load_checkpoint(write_checkpoint(tmp_path / "any.safetensors", config))
     folder = tmp_path / "built" / "engine"
     manifest = build(checkpoint, folder, max_batch=4, device="cpu")
@@ -75,7 +77,6 @@ def test_build_load_and_run(
     for rows in (1, 6):  # the second takes two batches
         check_parity(engine, checkpoint, rows)
     engine.close()
-    assert "talks" not in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("library")
@@ -96,10 +97,48 @@ def test_towers_are_cast_before_they_are_exported(checkpoint: Checkpoint, tmp_pa
 
 
 @pytest.mark.usefixtures("library")
+def test_memory_that_runs_out_while_loading_means_smaller_batches(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(checkpoint, tmp_path / "engine", max_batch=4, device="cpu")
+    engine = TensorRtEngine(checkpoint, tmp_path / "engine", device="cpu")
+
+    def full(_path: Path) -> None:
+        raise RuntimeError("engine setup failed") from RuntimeError("Cuda Runtime (out of memory)")
+
+    monkeypatch.setattr(torch.export, "load", full)
+    check_parity(engine, checkpoint, 3)
+    assert engine.voice is not None
+    assert engine.voice.largest == 1
+
+
+@pytest.mark.usefixtures("library")
 def test_plans(checkpoint: Checkpoint, tmp_path: Path) -> None:
     paths = build_plan(checkpoint, tmp_path / "plans", max_batch=8, device="cpu")
     assert [path.name for path in paths] == ["voice.plan", "face.plan"]
     assert paths[1].read_bytes() == b"((1, 3, 224, 224), (8, 3, 224, 224), (8, 3, 224, 224))"
+
+
+@pytest.mark.usefixtures("library")
+def test_plans_are_listed_with_the_engine(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(_name: str, checkpoint: Checkpoint, folder: Path | None = None) -> Engine:
+        if folder is None:
+            return TorchEngine(checkpoint)
+        return TensorRtEngine(checkpoint, folder, device="cpu")
+
+    monkeypatch.setattr(building, "load_engine", load)
+    for name, builder in (("build", build), ("build_plan", build_plan)):
+        monkeypatch.setattr(tensorrt_build, name, partial(builder, max_batch=8, device="cpu"))
+    out = tmp_path / "engine"
+    assert building.build(checkpoint, out, building.Order("tensorrt", plan=True)).passed
+    assert read_manifest(out).files.keys() == {
+        "voice.pt2",
+        "face.pt2",
+        "voice.plan",
+        "face.plan",
+    }
 
 
 @pytest.mark.usefixtures("library")
@@ -171,6 +210,23 @@ def test_a_build_that_breaks_off_leaves_no_engine(
 
 
 @pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("builder", [build, build_plan])
+def test_a_tower_that_is_not_exported_is_named(
+    checkpoint: Checkpoint,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    builder: Callable[..., object],
+) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(tensorrt_build, "export_open_batch", full)
+    message = r"did not build the voice tower of 'tiny-test': CUDA out of memory \(no room"
+    with pytest.raises(EngineError, match=message):
+        builder(checkpoint, tmp_path / "engine", device="cpu")
+
+
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("parts", [(), ("_run_on_acc_0", "_run_on_gpu_1"), ("_run_on_gpu_0",)])
 def test_a_tower_that_is_not_one_engine_is_refused(
     checkpoint: Checkpoint,
@@ -210,6 +266,16 @@ def test_a_missing_library_says_what_to_install(
     with pytest.raises(EngineError, match=r"\(no libnvinfer.so\): install vfd-monitor\[tensorrt\]"):
         build(checkpoint, tmp_path / "engine", device="cpu")
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("library")
+def test_tensorrt_is_looked_for_before_anything_is_built(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    with pytest.raises(EngineError, match=r"tensorrt.*: install vfd-monitor\[tensorrt\]"):
+        build(checkpoint, tmp_path / "engine", device="cpu")
+    assert fake.dynamo.asked == ()
 
 
 @pytest.mark.gpu

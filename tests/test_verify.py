@@ -12,7 +12,7 @@ from engines.engine import Embeddings
 from engines.load import load_engine
 from engines.samples import Samples, load_samples, packaged_samples
 from engines.torch_engine import TorchEngine
-from engines.verify import cosine_differences, verify
+from engines.verify import COSINE_LIMITS, INT8_AUC_LOSS_LIMIT, cosine_differences, verify
 from vfd.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint_path
 from vfd.model_config import ModelConfig
 
@@ -67,6 +67,11 @@ def test_the_shipped_weights_keep_their_scores(monkeypatch: pytest.MonkeyPatch) 
     assert parity.auc_loss is not None
     assert abs(parity.auc_loss.value) <= 0.002
     print(f"max {parity.max_cosine_difference:.1e} mean {parity.mean_cosine_difference:.1e}")
+
+
+def test_the_limits_are_those_that_were_promised() -> None:
+    assert COSINE_LIMITS == {"f32": 1e-4, "bf16": 5e-3, "fp16": 5e-3}
+    assert INT8_AUC_LOSS_LIMIT == 0.003
 
 
 @pytest.mark.parametrize(("precision", "passes"), [("f32", False), ("bf16", True)])

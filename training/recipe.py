@@ -4,10 +4,9 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from vfd.model_config import PRESETS
+from vfd.model_config import PRESETS, TOWERS
 
 OBJECTIVES: Final = ("match", "real-fake", "info-nce", "classify")
-TOWERS: Final = ("voice", "face")
 
 
 def _limited(default: Any = dataclasses.MISSING, **limits: Any) -> Any:  # noqa: ANN401

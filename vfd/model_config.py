@@ -21,6 +21,8 @@ VGG_STRIDE: Final = 32
 VGG_STAGES: Final = ((8, 2), (4, 2), (2, 3), (1, 3), (1, 3))
 """VGG-16: stages of (what the width is divided by, convolutions); pooling halves after each."""
 
+TOWERS: Final = ("voice", "face")
+
 Size = tuple[int, int]
 """(height, width). For a spectrogram height counts bins and width counts frames."""
 

@@ -73,8 +73,14 @@ def import_released(
     files = _files(checkpoint, face, voice)
     contents = {path: _load(path) for path in dict.fromkeys(files.values())}
     tensors: dict[str, NDArray[np.float32]] = {}
+    problems = []
     for tower, path in files.items():
-        tensors |= convert(path, tower, _tower_state(path, contents[path], tower), config)
+        try:
+            tensors |= convert(path, tower, _tower_state(path, contents[path], tower), config)
+        except CheckpointError as problem:
+            problems.append(str(problem))
+    if problems:
+        raise CheckpointError("\n".join(problems))
     names = " and ".join(path.name for path in contents)
     info = CheckpointInfo(
         format_version=FORMAT_VERSION,
@@ -94,8 +100,13 @@ def convert(
     """The tensors of one tower ("face" or "voice") by our names, float32, from a state dict of the
     published code. Raises CheckpointError; `path` is named in it."""
     expected = dict(_expected(tower, config))
-    found = {str(key).removeprefix(DATA_PARALLEL_PREFIX): key for key in state}
-    problems = [f"key {k!r} is missing" for k in expected if k not in found]
+    found: dict[str, Any] = {}
+    problems = []
+    for key in state:
+        name = str(key).removeprefix(DATA_PARALLEL_PREFIX)
+        if found.setdefault(name, key) is not key:
+            problems.append(f"key {key!r} means the same as {found[name]!r}")
+    problems += [f"key {k!r} is missing" for k in expected if k not in found]
     problems += [
         f"key {state_key!r} is unexpected" for k, state_key in found.items() if k not in expected
     ]
