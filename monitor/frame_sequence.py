@@ -85,7 +85,10 @@ class FrameSequence:
         for number in range(self._next, at):
             del self._waiting[number]
         self._next = at
-        data = self._join(run)
+        try:
+            data = self._join(run)
+        except ValueError:  # a payload that is none, which raised when it came
+            data = None
         if data is None:
             self._break()
             return None
