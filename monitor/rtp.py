@@ -51,6 +51,7 @@ class Reception:
     not, so that the sender is told of no loss that was not one."""
 
     __slots__ = (
+        "_after_stray",
         "_arrival",
         "_base",
         "_clock_rate_hz",
@@ -64,19 +65,25 @@ class Reception:
 
     def __init__(self, sequence: int, clock_rate_hz: int) -> None:
         self._clock_rate_hz = clock_rate_hz
-        self._restart(sequence)
-
-    def _restart(self, sequence: int) -> None:
         # One cycle up, so that packets from before the first one still have a positive number.
-        self._base = self.highest = sequence + SEQUENCES
+        self._restart(sequence + SEQUENCES)
+
+    def _restart(self, extended: int) -> None:
+        self._base = self.highest = extended
+        self._after_stray = -1
         self.received = 0
         self._expected_before = self._received_before = 0
         self._jitter = 0.0
         self._timestamp = -1
         self._arrival = 0
 
-    def add(self, sequence: int, timestamp: int, arrival_s: float) -> int:
-        """Counts a packet; returns its extended sequence number."""
+    def add(self, sequence: int, timestamp: int, arrival_s: float) -> int | None:
+        """Counts a packet; returns its extended sequence number.
+
+        None for a stray one, far from the others: only the second in a row says that the sender
+        has restarted (RFC 3550 A.1), a single one proves nothing and may be forged. Numbers never
+        go back: those of a restart begin above all before.
+        """
         ahead = (sequence - self.highest) & 0xFFFF
         if ahead < MAX_DROPOUT:
             extended = self.highest = self.highest + ahead
@@ -84,8 +91,11 @@ class Reception:
                 self._spread(timestamp, int(arrival_s * self._clock_rate_hz))
         elif ahead > SEQUENCES - MAX_DROPOUT:
             extended = self.highest + ahead - SEQUENCES
+        elif sequence != self._after_stray:
+            self._after_stray = (sequence + 1) & 0xFFFF
+            return None
         else:
-            self._restart(sequence)
+            self._restart((self.highest // SEQUENCES + 1) * SEQUENCES + sequence)
             extended = self.highest
         self.received += 1
         return extended

@@ -114,6 +114,8 @@ class RtpSession:
         self.packets += 1
         source.heard_s = arrival_s
         extended = source.reception.add(sequence, timestamp, arrival_s)
+        if extended is None:
+            return
         kind = source.kind
         if kind == "audio" or self._video.wants(extended, timestamp, arrival_s):
             packet = self._decrypt(data)
@@ -130,6 +132,8 @@ class RtpSession:
         packet = packet or source.first
         source.heard_s, source.first = arrival_s, None
         extended = source.reception.add(sequence, timestamp, arrival_s)
+        if extended is None:
+            return
         kind = source.kind
         if kind == "rtx":
             wanted = self._video.wants_repair

@@ -134,6 +134,20 @@ def test_a_new_source_goes_on_in_the_old_ones_place() -> None:
     assert peer.audio.packets[-1][3] == b"new"
 
 
+def test_a_source_whose_numbers_jump_down_is_followed() -> None:
+    """The keyframe comes by itself, while only first packets are looked into."""
+    peer = Peer()
+    first = video(sequence=40_000)[0]
+    peer.take(*first)
+    peer.wait(1.9)
+    peer.take(*video(sequence=40_000 + len(first))[1])
+    *_, last = video(3, sequence=200, timestamp=800_000)
+    peer.take(*last)
+    start = 200 + sum(map(len, video(3)))
+    peer.take(*video(sequence=start, timestamp=900_000)[0])
+    assert [k.timestamp for k in peer.keyframes] == [0, 900_000]
+
+
 def test_layers_of_simulcast_do_not_mix() -> None:
     """Two sources at a time: one is used, the other only counted."""
     peer = Peer()
