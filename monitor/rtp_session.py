@@ -20,7 +20,7 @@ from monitor.rtcp import (
 )
 from monitor.rtp import HEADER_BYTES, Reception, RtpPacket, payload_of, unpack_header
 from monitor.rtp_source import Kind, PayloadFormat, Source
-from monitor.video_path import Feedback, VideoPath
+from monitor.video_path import DECRYPT_EVERY, Feedback, VideoPath
 
 REPORT_S: Final = 1.0  # on average, spread by half, as RFC 3550 section 6.2 wants
 MAX_SOURCES: Final = 8  # audio, three layers of video, their retransmissions
@@ -138,10 +138,14 @@ class RtpSession:
         if kind == "rtx":
             wanted = self._video.wants_repair
         elif ssrc not in self._in_use and not self._takes_over(ssrc, kind, arrival_s):
-            return
+            wanted = False
         else:
             wanted = kind == "audio" or self._video.wants(extended, timestamp, arrival_s)
-        if wanted and (packet := packet or self._decrypt(data)) is not None:
+        follow = ssrc not in self._in_use and extended - source.followed > DECRYPT_EVERY
+        if not (wanted or follow) or (packet := packet or self._decrypt(data)) is None:
+            return
+        source.followed = extended
+        if wanted:
             self._deliver(kind, extended, second, timestamp, packet, arrival_s)
 
     def poll(self, now_s: float) -> None:

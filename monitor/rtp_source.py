@@ -27,12 +27,14 @@ class PayloadFormat(NamedTuple):
 @dataclass(slots=True)
 class Source:
     """`heard_s`: when its last packet came. `first`: its first packet, which was decrypted to
-    prove it, until it is delivered. `report`: the last of its sender, which came at `report_s`."""
+    prove it, until it is delivered. `followed`: the extended number that was decrypted last while
+    the source was not in use. `report`: the last of its sender, which came at `report_s`."""
 
     kind: Kind
     reception: Reception
     heard_s: float
     first: bytes | None
+    followed: int = 0
     report: SenderReport | None = None
     report_s: float = 0.0
 

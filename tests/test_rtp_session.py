@@ -3,6 +3,7 @@
 import struct
 from itertools import chain
 
+import numpy as np
 import pytest
 from aiortc.rtp import (
     RTCP_PSFB_APP,
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 
 from monitor.rtcp import SenderReport
 from monitor.rtp_session import MAX_SOURCES
+from monitor.video_path import DECRYPT_EVERY
 from tests.encoded import encoded, packets_of
 from tests.scripted_peer import (
     AUDIO_SSRC,
@@ -29,6 +31,7 @@ from tests.scripted_peer import (
     RTX,
     RTX_SSRC,
     VIDEO_SSRC,
+    VP8,
     Peer,
     rtp,
     video,
@@ -159,6 +162,23 @@ def test_layers_of_simulcast_do_not_mix() -> None:
     assert len(peer.keyframes) >= 1
     blocks = {b.ssrc for r in peer.sent(RtcpRrPacket) for b in r.reports}  # type: ignore[union-attr]
     assert blocks == {0x1B, 0x2B}
+
+
+def test_a_layer_that_is_not_used_is_still_followed() -> None:
+    """SRTP loses count of a source that it does not see for 32,768 packets."""
+    peer = Peer()
+    peer.take(rtp(b"low", 1, 0, VP8, 0x1B), rtp(b"high", 1, 0, VP8, 0x2B))
+    decrypted = []
+    for number in range(2, 40_000):
+        before = peer.srtp.decrypted
+        peer.take(rtp(b"low", number, number, VP8, 0x1B))
+        if peer.srtp.decrypted > before:
+            decrypted.append(number)
+        if number % 500 == 0:
+            peer.now_s += 0.1
+            peer.take(rtp(b"high", 1 + number // 500, 0, VP8, 0x2B))
+    assert np.diff(decrypted).max() <= DECRYPT_EVERY + 1
+    assert len(decrypted) < 12
 
 
 def test_a_layer_that_stops_is_replaced_by_one_that_goes_on() -> None:
