@@ -50,6 +50,10 @@ class FrameSequence:
             frames.append(frame)
         return frames
 
+    def starts_keyframe(self, payload: bytes) -> bool:
+        """As KeyframeAssembler has it."""
+        return self._keyframes.starts_keyframe(payload)
+
     def missing(self) -> list[int]:
         """Extended numbers of packets that hold the sequence up."""
         if self._next is None:

@@ -11,6 +11,8 @@ SEQUENCES: Final = 1 << 16
 MAX_DROPOUT: Final = 3_000
 """A sequence number further ahead belongs to a restarted sender (RFC 3550 A.1), as does one further
 behind than this: 20 s of video at 1.5 Mbit/s."""
+MAX_PADDING_BYTES: Final = 384
+"""255 of padding, behind header and extensions, before the tag of SRTP."""
 MAX_LOST: Final = (1 << 23) - 1  # 24 bits, signed (RFC 3550 section 6.4.1)
 
 
@@ -22,6 +24,12 @@ class RtpPacket(NamedTuple):
     payload_type: int
     marker: bool
     payload: bytes
+
+
+def is_padding(packet: bytes) -> bool:
+    """Whether `packet`, encrypted or not, is most likely padding alone: it is padded, ends no frame
+    and is no longer than such packets get."""
+    return bool(packet[0] & 0x20) and packet[1] < 128 and len(packet) <= MAX_PADDING_BYTES
 
 
 def payload_of(packet: bytes) -> bytes:

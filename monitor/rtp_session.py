@@ -18,7 +18,7 @@ from monitor.rtcp import (
     receiver_report,
     sender_reports,
 )
-from monitor.rtp import HEADER_BYTES, Reception, RtpPacket, payload_of, unpack_header
+from monitor.rtp import HEADER_BYTES, Reception, RtpPacket, is_padding, payload_of, unpack_header
 from monitor.rtp_source import Kind, PayloadFormat, Source
 from monitor.video_path import DECRYPT_EVERY, Feedback, VideoPath
 
@@ -117,7 +117,7 @@ class RtpSession:
         if extended is None:
             return
         kind = source.kind
-        if kind == "audio" or self._video.wants(extended, timestamp, arrival_s):
+        if kind == "audio" or self._video.wants(extended, timestamp, arrival_s, is_padding(data)):
             packet = self._decrypt(data)
             if packet is not None:
                 self._deliver(kind, extended, second, timestamp, packet, arrival_s)
@@ -140,7 +140,9 @@ class RtpSession:
         elif ssrc not in self._in_use and not self._takes_over(ssrc, kind, arrival_s):
             wanted = False
         else:
-            wanted = kind == "audio" or self._video.wants(extended, timestamp, arrival_s)
+            wanted = kind == "audio" or self._video.wants(
+                extended, timestamp, arrival_s, is_padding(data)
+            )
         follow = ssrc not in self._in_use and extended - source.followed > DECRYPT_EVERY
         if not (wanted or follow) or (packet := packet or self._decrypt(data)) is None:
             return
@@ -173,7 +175,7 @@ class RtpSession:
         source = Source(form.kind, Reception(sequence, form.clock_rate_hz), arrival_s, packet)
         self._sources[ssrc] = source
         if form.kind != "rtx":
-            self._switch(ssrc, form.kind)
+            self._switch(ssrc, form.kind, arrival_s)
         return source
 
     def _deliver(
@@ -223,10 +225,10 @@ class RtpSession:
         current = self._sources.get(self._current[kind])
         if current is not None and arrival_s - current.heard_s < SILENT_S:
             return False
-        self._switch(ssrc, kind)
+        self._switch(ssrc, kind, arrival_s)
         return True
 
-    def _switch(self, ssrc: int, kind: Kind) -> None:
+    def _switch(self, ssrc: int, kind: Kind, now_s: float) -> None:
         known = kind in self._current
         self._current[kind] = ssrc
         self._in_use = frozenset(self._current.values())
@@ -235,7 +237,8 @@ class RtpSession:
         if kind == "audio":
             self._audio.reset()
         else:
-            self._video.restart()
+            self._video.restart(now_s)
+            self.due_s = min(self.due_s, now_s)
 
     def _forget_oldest(self) -> None:
         idle = [ssrc for ssrc in self._sources if ssrc not in self._in_use]

@@ -240,6 +240,32 @@ def test_a_pause_asks_nobody_and_the_return_asks_at_once() -> None:
     assert len(peer.sent(RtcpPsfbPacket, RTCP_PSFB_PLI)) == 1
 
 
+def test_padding_that_keeps_the_connection_warm_is_no_picture() -> None:
+    """As libwebrtc sends it: with the last picture's time and no marker."""
+    peer = Peer()
+    first = video()[0]
+    peer.take(*first)
+    start = 65_500 + len(first)
+    peer.srtp.sent.clear()
+    for number in range(200):
+        packet = bytearray(rtp(bytes(254) + b"\xff", start + number, 0, VP8, VIDEO_SSRC))
+        packet[0] |= 0x20
+        peer.take(bytes(packet))
+        peer.wait(0.02)
+    assert peer.video.last_packet_s == 0.0
+    assert not peer.sent(RtcpPsfbPacket, RTCP_PSFB_PLI)
+
+
+def test_a_source_that_takes_over_is_asked_at_once() -> None:
+    peer = Peer()
+    peer.take(*video()[0])
+    peer.wait(0.6)
+    peer.srtp.sent.clear()
+    peer.take(*video(ssrc=0x1B)[1])
+    peer.wait(0.04)
+    assert peer.sent(RtcpPsfbPacket, RTCP_PSFB_PLI)
+
+
 @settings(max_examples=200)
 @given(
     st.lists(
