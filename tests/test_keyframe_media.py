@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -14,12 +14,15 @@ import pytest
 from aiortc import RTCPeerConnection
 
 from monitor import aiortc_hooks
+from monitor.aiortc_hooks import DtlsSrtp
 from monitor.keyframe_media import KeyframeMedia
 from monitor.keyframe_requests import ANSWER_S
 from monitor.receiving import Receiving
+from monitor.rtp_source import PayloadFormat
 from tests.encoded import encoded, noise
 from tests.peers import Paced, Picture, Voice, new_peer, until
-from tests.test_receiver import KEYFRAME, Faces, Scene, receiving
+from tests.scripted_peer import FakeSrtp, rtp
+from tests.test_receiver import KEYFRAME, Faces, Scene, new_receiver, receiving
 from vfd.types import Rgb
 
 SIZE = (320, 240)
@@ -72,6 +75,22 @@ def lose(peer: RTCPeerConnection, share: float, seed: int = 1) -> None:
 
 def likeness(picture: Rgb, seed: int) -> float:
     return float(np.corrcoef(picture.ravel(), noise(seed, *SIZE).ravel())[0, 1])
+
+
+async def test_comfort_noise_comes_with_telephone_codecs() -> None:
+    """The stack does not negotiate it; its payload type is a static one."""
+    async with new_receiver() as (receiver, session, _):
+        assert isinstance(receiver.media, KeyframeMedia)
+        srtp = cast("DtlsSrtp", FakeSrtp())
+        sink = receiver.media._open("audio", srtp, [PayloadFormat(0, "audio", "PCMU", 8_000, 1)])
+        sink.datagram(rtp(bytes(160), 1, 0, payload_type=0), time.monotonic())
+        sink.datagram(rtp(b"\x40", 2, 160, payload_type=13), time.monotonic() + 0.02)
+
+        def covered() -> bool:
+            received = session.buffer.snapshot(time.monotonic() - 0.2).received
+            return bool(received[-8_000:].all())
+
+        await until(covered)
 
 
 async def test_a_burst_shows_every_frame_and_then_no_more() -> None:
