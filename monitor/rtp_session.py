@@ -159,11 +159,6 @@ class RtpSession:
             self._srtp.send_rtcp(self._reports(now_s))
         self.due_s = min(self._report_s, self._video.next_s(now_s))
 
-    def lost(self, kind: Kind) -> int:
-        """Packets of the current source that never came."""
-        ssrc = self._current.get(kind)
-        return 0 if ssrc is None else self._sources[ssrc].reception.lost
-
     def _new_source(self, data: bytes, arrival_s: float, packet: bytes | None) -> Source | None:
         """A source is one once a packet of it was decrypted: nobody else can make us keep state."""
         _, second, sequence, _, ssrc = unpack_header(data)
