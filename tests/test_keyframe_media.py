@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -11,16 +12,18 @@ from typing import Any, cast
 import av
 import numpy as np
 import pytest
-from aiortc import RTCPeerConnection
+from aiortc import RTCPeerConnection, RTCSessionDescription
 
 from monitor import aiortc_hooks
 from monitor.aiortc_hooks import DtlsSrtp
 from monitor.keyframe_media import KeyframeMedia
 from monitor.keyframe_requests import ANSWER_S
+from monitor.receiver import close_peer
 from monitor.receiving import Receiving
 from monitor.rtp_source import PayloadFormat
+from monitor.sdp import accept_offer
 from tests.encoded import encoded, noise
-from tests.peers import Paced, Picture, Voice, new_peer, until
+from tests.peers import Paced, Picture, Voice, make_offer, new_peer, until
 from tests.scripted_peer import FakeSrtp, rtp
 from tests.test_receiver import KEYFRAME, Faces, Scene, new_receiver, receiving
 from vfd.types import Rgb
@@ -91,6 +94,21 @@ async def test_comfort_noise_comes_with_telephone_codecs() -> None:
             return bool(received[-8_000:].all())
 
         await until(covered)
+
+
+async def test_an_offer_of_max_bundle_is_connected() -> None:
+    """The second section has neither port nor transport attributes (RFC 9429 section 5.2.1)."""
+    peer = new_peer(Voice(), Picture())
+    offer = await make_offer(peer)
+    at = offer.index("m=video")
+    bare = re.sub(r"a=(ice|fingerprint|setup|candidate|rtcp|end)[^f\r].*\r\n", "", offer[at:])
+    bare = re.sub(r"m=video \d+", "m=video 0", bare) + "a=bundle-only\r\n"
+    accepted = accept_offer((offer[:at] + bare).encode(), 32)
+    async with new_receiver() as (receiver, _, faces):
+        answer = await receiver.answer(accepted)
+        await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        await until(lambda: faces.pictures)
+        await close_peer(peer)
 
 
 async def test_a_burst_shows_every_frame_and_then_no_more() -> None:

@@ -19,7 +19,6 @@ from monitor.config import Config, ReceiverConfig, ScoringConfig, WhipConfig
 from monitor.problems import Problem
 from monitor.receiver import Receiver, close_peer
 from monitor.receiving import Receiving
-from monitor.sdp import accept_offer
 from monitor.sessions import Session
 from tests.fakes import ALICE, LIMITS
 from tests.peers import Picture, Voice, free_port, make_offer, new_peer, until
@@ -324,21 +323,6 @@ async def test_media_comes_to_the_ports_and_addresses_that_are_configured() -> N
         assert all(low <= int(port) <= low + 9 for _, port in found)
         assert "203.0.113.7" in {address for address, _ in found}
         await until(lambda: scene.coverage(0.5) > 0.5)
-
-
-async def test_an_offer_of_max_bundle_is_connected() -> None:
-    """The second section has neither port nor transport attributes (RFC 9429 section 5.2.1)."""
-    peer = new_peer(Voice(), Picture())
-    offer = await make_offer(peer)
-    at = offer.index("m=video")
-    bare = re.sub(r"a=(ice|fingerprint|setup|candidate|rtcp|end)[^f\r].*\r\n", "", offer[at:])
-    bare = re.sub(r"m=video \d+", "m=video 0", bare) + "a=bundle-only\r\n"
-    accepted = accept_offer((offer[:at] + bare).encode(), 32)
-    async with new_receiver() as (receiver, _, faces):
-        answer = await receiver.answer(accepted)
-        await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-        await until(lambda: faces.pictures)
-        await close_peer(peer)
 
 
 async def test_layers_that_are_offered_are_answered_by_one() -> None:
