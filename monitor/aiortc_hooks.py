@@ -127,7 +127,7 @@ class MediaPeer(RTCPeerConnection):
         self, connection: Connection, component: int, addresses: list[str]
     ) -> list[Candidate]:
         """Host candidates on sockets of ours, and what a STUN server sees of them."""
-        candidates = []
+        candidates, asked = [], []
         for address in (self._network.addresses or addresses)[:MAX_ADDRESSES]:
             protocol = StunProtocol(connection)
             try:
@@ -148,7 +148,9 @@ class MediaPeer(RTCPeerConnection):
             )
             candidates.append(protocol.local_candidate)
             if connection.stun_server and ":" not in host:
-                candidates += await _reflexive(protocol, connection.stun_server)
+                asked.append(_reflexive(protocol, connection.stun_server))
+        for seen in await asyncio.gather(*asked):
+            candidates += seen
         return candidates
 
 
@@ -203,6 +205,8 @@ async def _probe(peer: MediaPeer) -> str:
     endpoints = [protocol.transport for protocol in connection._protocols]
     if not endpoints or any(not isinstance(endpoint, Endpoint) for endpoint in endpoints):
         return "sockets are not opened where they were, or there is no address to open one on"
+    if not (hasattr(dtls, "_tx_srtp") and hasattr(dtls, "_rx_srtp")):
+        return "sessions are not kept where they were"
     dtls._tx_srtp, dtls._rx_srtp = _session(inbound=False), _session(inbound=True)
     packet = bytes.fromhex("80600001000000010000000a") + b"payload"
     if DtlsSrtp(dtls).unprotect(dtls._tx_srtp.protect(packet)) != packet:

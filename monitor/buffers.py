@@ -178,9 +178,10 @@ def judge(snapshot: Snapshot) -> Window | Abstention:
     speech = speech_share(snapshot.audio)
     if speech < scoring.min_speech:
         return Abstention(snapshot.key, snapshot.end_s, Reason.NO_SPEECH, speech, coverage)
-    if snapshot.skew_s is not None and abs(snapshot.skew_s) > scoring.max_av_skew_s:
-        return Abstention(snapshot.key, snapshot.end_s, Reason.AV_SKEW, speech, coverage)
     faces = rank_faces(snapshot)
+    skewed = snapshot.skew_s is not None and abs(snapshot.skew_s) > scoring.max_av_skew_s
+    if skewed and (faces or not _paused(snapshot)):  # what is known of it is as old as the video
+        return Abstention(snapshot.key, snapshot.end_s, Reason.AV_SKEW, speech, coverage)
     if not faces:
         reason = _reason_without_face(snapshot)
         return Abstention(snapshot.key, snapshot.end_s, reason, speech, coverage)
@@ -206,10 +207,15 @@ def rank_faces(snapshot: Snapshot) -> tuple[FaceFrame, ...]:
     return (*fresh, *reversed(older))
 
 
+def _paused(snapshot: Snapshot) -> bool:
+    last_s = snapshot.last_video_s
+    return last_s is not None and snapshot.end_s - last_s > VIDEO_PAUSE_S
+
+
 def _reason_without_face(snapshot: Snapshot) -> Reason:
     if snapshot.last_video_s is None:
         return Reason.NO_VIDEO
-    if snapshot.end_s - snapshot.last_video_s > VIDEO_PAUSE_S:
+    if _paused(snapshot):
         return Reason.VIDEO_PAUSED
     newest_face_s = snapshot.faces[-1].time_s if snapshot.faces else None
     if snapshot.rejected is not None:

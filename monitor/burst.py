@@ -23,7 +23,6 @@ class Burst:
     every keyframe. `on_picture(time_s, rgb)` gets every one of them, on the event loop."""
 
     def __init__(self, pool: DecoderPool, on_picture: Callable[[float, Rgb], None]) -> None:
-        self.decoded = 0
         self._pool = pool
         self._on_picture = on_picture
         self._waiting: deque[tuple[Frame, float]] = deque()
@@ -61,7 +60,6 @@ class Burst:
     def _done(self, decoder: VideoCodecContext, time_s: float, rgb: Rgb | None) -> None:
         self._running = False
         if rgb is not None:
-            self.decoded += 1
             self._on_picture(time_s, rgb)
         elif decoder is self._decoder:
             self._decoder = None

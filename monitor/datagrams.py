@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 
 POLL_S: Final = 0.02
 SMOOTHED_TURNS: Final = 50
+RETRY_S: Final = 1.0  # after which a sink that failed is polled again
 MAX_BATCH: Final = 512  # packets of one socket a turn: nobody keeps the others waiting
 MAX_DATAGRAM_BYTES: Final = 2_048
 BUFFER_BYTES: Final = 1 << 20
@@ -112,11 +113,26 @@ class Endpoint(asyncio.DatagramTransport):
                     if self.is_closing():
                         return
             except Exception as error:
-                # Whoever finds the port may send anything: no datagram ends the reading of others,
-                # and the log is not theirs to fill.
-                level = logging.DEBUG if self._failed else logging.ERROR
-                self._failed = True
-                logger.log(level, "datagram failed", exc_info=error)
+                # Whoever finds the port may send anything: no datagram ends the reading of others.
+                self._log("datagram failed", error)
+
+    def poll(self, now_s: float) -> None:
+        """Lets the sink do what is due."""
+        sink = self.sink
+        if sink is None or sink.due_s > now_s:
+            return
+        try:
+            sink.poll(now_s)
+        except Exception as error:
+            # Others wait for their turn; what fails is not tried at every one.
+            sink.due_s = now_s + RETRY_S
+            self._log("sink failed", error)
+
+    def _log(self, message: str, error: Exception) -> None:
+        """Once loudly: the log is not a stranger's to fill."""
+        level = logging.DEBUG if self._failed else logging.ERROR
+        self._failed = True
+        logger.log(level, message, exc_info=error)
 
     def _route(self, data: bytes, address: Address, arrival_s: float) -> None:
         if self.sink is None or not 127 < data[0] < 192:
@@ -178,9 +194,7 @@ class Pump:
             if endpoint := self._endpoints.get(descriptor):
                 endpoint.drain(start_s)
         for endpoint in list(self._endpoints.values()):
-            sink = endpoint.sink
-            if sink is not None and sink.due_s <= start_s:
-                sink.poll(start_s)
+            endpoint.poll(start_s)
 
 
 def _bound(address: str, ports: tuple[int, int]) -> socket.socket:

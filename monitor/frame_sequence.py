@@ -50,6 +50,10 @@ class FrameSequence:
             frames.append(frame)
         return frames
 
+    def starts_keyframe(self, payload: bytes) -> bool:
+        """As KeyframeAssembler has it."""
+        return self._keyframes.starts_keyframe(payload)
+
     def missing(self) -> list[int]:
         """Extended numbers of packets that hold the sequence up."""
         if self._next is None:
@@ -85,7 +89,10 @@ class FrameSequence:
         for number in range(self._next, at):
             del self._waiting[number]
         self._next = at
-        data = self._join(run)
+        try:
+            data = self._join(run)
+        except ValueError:  # a payload that is none, which raised when it came
+            data = None
         if data is None:
             self._break()
             return None

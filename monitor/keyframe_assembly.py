@@ -16,6 +16,7 @@ VideoCodec = Literal["VP8", "H264"]
 
 MAX_FRAMES: Final = 8  # a quarter of a second; the wanted frame is looked for among the newest
 MAX_BYTES: Final = 2_000_000  # a keyframe of 4K has less than 600 kB
+PACKET_BYTES: Final = 64  # that keeping one costs, were it empty
 POSSIBLE_PACKETS: Final = 3
 """A frame of at least this many packets whose first is missing may be the keyframe."""
 MAX_MISSING: Final = 256  # one feedback message asks for no more
@@ -103,9 +104,9 @@ class KeyframeAssembler:
         role = self._role(packet.payload)
         frame = self._frame_of(packet)
         frame.add(packet, role)
-        self._bytes += len(role.data)
         if frame.delta:
             return None
+        self._bytes += len(role.data) + PACKET_BYTES
         run = frame.run()
         keyframe = self._join(frame, run) if run is not None else None
         if keyframe or self._bytes > MAX_BYTES:
@@ -152,7 +153,8 @@ class KeyframeAssembler:
             if len(self._frames) > MAX_FRAMES:
                 oldest = min(self._frames.values(), key=lambda f: f.highest)
                 del self._frames[oldest.timestamp]
-                self._bytes = sum(len(d) for f in self._frames.values() for d in f.packets.values())
+                kept = (data for f in self._frames.values() for data in f.packets.values())
+                self._bytes = sum(len(data) + PACKET_BYTES for data in kept)
         return frame
 
     def _role(self, payload: bytes) -> _Role:

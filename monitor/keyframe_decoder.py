@@ -18,6 +18,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from monitor.keyframe_assembly import Keyframe, VideoCodec
+from monitor.keyframe_requests import KeyframeTally
 from monitor.vp8 import vp8_keyframe_size
 from vfd.types import Rgb
 
@@ -34,12 +35,13 @@ logger = logging.getLogger(__name__)
 
 
 class DecoderPool:
-    """A few threads and a bounded line in front of them. Belongs to the event loop."""
+    """A few threads and a bounded line in front of them; what does not fit into it is counted in
+    `tally`. Belongs to the event loop."""
 
-    def __init__(self, threads: int = THREADS) -> None:
+    def __init__(self, tally: KeyframeTally, threads: int = THREADS) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="video decoder")
         self._pending = 0
-        self.dropped = 0
+        self._tally = tally
 
     def decode(self, keyframe: Keyframe, on_picture: Callable[[Rgb | None], None]) -> None:
         """Calls `on_picture` on the event loop, with None if nothing sound came out of it, or the
@@ -50,7 +52,7 @@ class DecoderPool:
         """As `decode`, for any job that makes a picture and does not raise."""
         loop = asyncio.get_running_loop()
         if self._pending >= MAX_PENDING:
-            self.dropped += 1
+            self._tally.dropped += 1
             loop.call_soon(on_picture, None)
             return
         self._pending += 1

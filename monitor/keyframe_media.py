@@ -21,7 +21,7 @@ from monitor.media import FaceSink
 from monitor.media_clock import MediaClock
 from monitor.rtcp import SenderReport
 from monitor.rtp_session import RtpSession
-from monitor.rtp_source import Kind, PayloadFormat
+from monitor.rtp_source import Kind, PayloadFormat, with_comfort_noise
 from monitor.sdp import wants_fir
 from monitor.sessions import Session
 from monitor.sound_codecs import AudioCodec
@@ -119,6 +119,7 @@ class KeyframeMedia:
 
     def _open(self, kind: Kind, srtp: DtlsSrtp, formats: list[PayloadFormat]) -> MediaSink:
         if kind == "audio":
+            formats = with_comfort_noise(formats)
             self._codecs.update((f.payload_type, _audio_codec(f)) for f in formats)
         if self.rtp is None:
             self.rtp = RtpSession(

@@ -27,6 +27,8 @@ class KeyframeTally:
 
     requested: int = 0
     received: int = 0
+    dropped: int = 0
+    """Not decoded, frames of bursts among them, because too many waited for a decoder."""
 
 
 class Gate(Enum):

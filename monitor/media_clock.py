@@ -15,6 +15,9 @@ JUMP_S: Final = 2.0
 suppresses silence)."""
 JUMP_AFTER_S: Final = 1.0
 """A stalled event loop catches up sooner."""
+MAX_SKEW_S: Final = 10.0
+"""No network or encoder holds one stream back so long: the sender's clock was set between the two
+reports."""
 AUDIO_RATE_HZ: Final = 48_000
 VIDEO_RATE_HZ: Final = 90_000
 _WRAP: Final = 1 << 32
@@ -165,5 +168,8 @@ class MediaClock:
         by_arrival_s = self._video.time_s(extended)
         ntp_s = self._video.ntp_s(extended)
         by_report_s = None if ntp_s is None else self.audio.time_of_ntp_s(ntp_s)
-        self.skew_s = None if by_report_s is None else by_arrival_s - by_report_s
-        return by_arrival_s if by_report_s is None else by_report_s
+        if by_report_s is None or abs(by_arrival_s - by_report_s) > MAX_SKEW_S:
+            self.skew_s = None
+            return by_arrival_s
+        self.skew_s = by_arrival_s - by_report_s
+        return by_report_s

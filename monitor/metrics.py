@@ -88,7 +88,7 @@ class Metrics:
         ProcessCollector(registry=own)
 
     def count_keyframes(self, tally: KeyframeTally) -> None:
-        """Adds what is requested and received from now on to what is exposed; once."""
+        """Adds what is requested, received and dropped from now on to what is exposed; once."""
         self._registry.register(_KeyframeCollector(tally))
 
     def window_scored(self, latency_s: float) -> None:
@@ -197,6 +197,11 @@ class _KeyframeCollector(Collector):
             "vfd_keyframes_received",
             "Keyframes that came in whole, asked for or not.",
             value=self._tally.received,
+        )
+        yield CounterMetricFamily(
+            "vfd_keyframes_dropped",
+            "Keyframes, and frames of bursts, that too many others waited before.",
+            value=self._tally.dropped,
         )
 
 

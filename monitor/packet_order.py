@@ -46,15 +46,7 @@ class PacketOrder:
         self._waiting: dict[int, SoundPacket] = {}
         self._taken: int | None = None  # start of the last packet that was taken
         self._taken_sequence = 0
-        self._end: int | None = None
-
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
-
-    @property
-    def end(self) -> int | None:
-        """Up to where the packets taken so far play; None before the first."""
-        return self._end
+        self._end: int | None = None  # up to where the packets taken so far play
 
     def put(self, start: int, packet: SoundPacket) -> None:
         """`start`: the extended timestamp of `packet`."""

@@ -8,6 +8,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+RETRY_AFTER_S = 10  # said to those who are refused for no fault of theirs
+
 
 class Problem(Exception):  # noqa: N818 - the noun of RFC 9457
     """A request that is refused. `detail` says to the caller what was wrong and what is taken."""

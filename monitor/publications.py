@@ -7,12 +7,10 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from monitor.problems import Problem
+from monitor.problems import RETRY_AFTER_S, Problem
 from monitor.receiver import Receiver
 from monitor.sessions import Registry, Session, TooManyParticipants
 from vfd.types import ParticipantKey
-
-RETRY_AFTER_S = 10
 
 logger = logging.getLogger(__name__)
 

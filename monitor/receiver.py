@@ -8,7 +8,7 @@ from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSession
 
 from monitor.config import Config
 from monitor.media import Media
-from monitor.problems import Problem
+from monitor.problems import RETRY_AFTER_S, Problem
 from monitor.sdp import advertise, ask_for_clear_sound
 
 NEGOTIATION_TIMEOUT_S = 5.0  # no part of it waits for the network unless a STUN server is set
@@ -34,7 +34,8 @@ class Receiver:
     async def answer(self, offer: str) -> str:
         """The SDP answer to `offer`; candidates included, there is no trickle.
 
-        Raises Problem for an offer that the WebRTC stack does not take; nothing is left of it then.
+        Raises Problem for an offer that the WebRTC stack does not take, or not in time; nothing is
+        left of it then.
         """
         # An explicit list, even if empty: the default contacts a public STUN server.
         servers = [RTCIceServer(urls=url) for url in self._config.whip.ice_servers]
@@ -43,6 +44,14 @@ class Receiver:
             async with asyncio.timeout(NEGOTIATION_TIMEOUT_S):
                 await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
                 await peer.setLocalDescription(await peer.createAnswer())
+        except TimeoutError as error:
+            logger.warning("negotiation took too long")
+            await self.close()
+            raise Problem(
+                503,
+                f"Negotiation took more than {NEGOTIATION_TIMEOUT_S:g} s; try again later.",
+                {"Retry-After": str(RETRY_AFTER_S)},
+            ) from error
         except Exception as error:
             # The stack fails on bad SDP with whatever comes first: AssertionError, ValueError,
             # AttributeError, OperationError and more were seen.

@@ -38,12 +38,12 @@ class Receiving:
         self._executor = executor
         self._clock = clock
         self._pump = Pump(clock)
-        self._decoders = DecoderPool()
+        self.keyframes = KeyframeTally()
+        self._decoders = DecoderPool(self.keyframes)
         self._attention = Attention(
             config.receiver.keyframe_interval_s, config.scoring.face_max_age_s
         )
         self.path = config.receiver.path
-        self.keyframes = KeyframeTally()
 
     async def open(self) -> None:
         """Finds out whether the keyframe path runs here; otherwise it is the plain one, and the

@@ -11,6 +11,8 @@ SEQUENCES: Final = 1 << 16
 MAX_DROPOUT: Final = 3_000
 """A sequence number further ahead belongs to a restarted sender (RFC 3550 A.1), as does one further
 behind than this: 20 s of video at 1.5 Mbit/s."""
+MAX_PADDING_BYTES: Final = 384
+"""255 of padding, behind header and extensions, before the tag of SRTP."""
 MAX_LOST: Final = (1 << 23) - 1  # 24 bits, signed (RFC 3550 section 6.4.1)
 
 
@@ -22,6 +24,12 @@ class RtpPacket(NamedTuple):
     payload_type: int
     marker: bool
     payload: bytes
+
+
+def is_padding(packet: bytes) -> bool:
+    """Whether `packet`, encrypted or not, is most likely padding alone: it is padded, ends no frame
+    and is no longer than such packets get."""
+    return bool(packet[0] & 0x20) and packet[1] < 128 and len(packet) <= MAX_PADDING_BYTES
 
 
 def payload_of(packet: bytes) -> bytes:
@@ -51,6 +59,7 @@ class Reception:
     not, so that the sender is told of no loss that was not one."""
 
     __slots__ = (
+        "_after_stray",
         "_arrival",
         "_base",
         "_clock_rate_hz",
@@ -64,19 +73,25 @@ class Reception:
 
     def __init__(self, sequence: int, clock_rate_hz: int) -> None:
         self._clock_rate_hz = clock_rate_hz
-        self._restart(sequence)
-
-    def _restart(self, sequence: int) -> None:
         # One cycle up, so that packets from before the first one still have a positive number.
-        self._base = self.highest = sequence + SEQUENCES
+        self._restart(sequence + SEQUENCES)
+
+    def _restart(self, extended: int) -> None:
+        self._base = self.highest = extended
+        self._after_stray = -1
         self.received = 0
         self._expected_before = self._received_before = 0
         self._jitter = 0.0
         self._timestamp = -1
         self._arrival = 0
 
-    def add(self, sequence: int, timestamp: int, arrival_s: float) -> int:
-        """Counts a packet; returns its extended sequence number."""
+    def add(self, sequence: int, timestamp: int, arrival_s: float) -> int | None:
+        """Counts a packet; returns its extended sequence number.
+
+        None for a stray one, far from the others: only the second in a row says that the sender
+        has restarted (RFC 3550 A.1), a single one proves nothing and may be forged. Numbers never
+        go back: those of a restart begin above all before.
+        """
         ahead = (sequence - self.highest) & 0xFFFF
         if ahead < MAX_DROPOUT:
             extended = self.highest = self.highest + ahead
@@ -84,8 +99,11 @@ class Reception:
                 self._spread(timestamp, int(arrival_s * self._clock_rate_hz))
         elif ahead > SEQUENCES - MAX_DROPOUT:
             extended = self.highest + ahead - SEQUENCES
+        elif sequence != self._after_stray:
+            self._after_stray = (sequence + 1) & 0xFFFF
+            return None
         else:
-            self._restart(sequence)
+            self._restart((self.highest // SEQUENCES + 1) * SEQUENCES + sequence)
             extended = self.highest
         self.received += 1
         return extended

@@ -18,9 +18,9 @@ from monitor.rtcp import (
     receiver_report,
     sender_reports,
 )
-from monitor.rtp import HEADER_BYTES, Reception, RtpPacket, payload_of, unpack_header
+from monitor.rtp import HEADER_BYTES, Reception, RtpPacket, is_padding, payload_of, unpack_header
 from monitor.rtp_source import Kind, PayloadFormat, Source
-from monitor.video_path import Feedback, VideoPath
+from monitor.video_path import DECRYPT_EVERY, Feedback, VideoPath
 
 REPORT_S: Final = 1.0  # on average, spread by half, as RFC 3550 section 6.2 wants
 MAX_SOURCES: Final = 8  # audio, three layers of video, their retransmissions
@@ -114,8 +114,10 @@ class RtpSession:
         self.packets += 1
         source.heard_s = arrival_s
         extended = source.reception.add(sequence, timestamp, arrival_s)
+        if extended is None:
+            return
         kind = source.kind
-        if kind == "audio" or self._video.wants(extended, timestamp, arrival_s):
+        if kind == "audio" or self._video.wants(extended, timestamp, arrival_s, is_padding(data)):
             packet = self._decrypt(data)
             if packet is not None:
                 self._deliver(kind, extended, second, timestamp, packet, arrival_s)
@@ -130,14 +132,22 @@ class RtpSession:
         packet = packet or source.first
         source.heard_s, source.first = arrival_s, None
         extended = source.reception.add(sequence, timestamp, arrival_s)
+        if extended is None:
+            return
         kind = source.kind
         if kind == "rtx":
             wanted = self._video.wants_repair
         elif ssrc not in self._in_use and not self._takes_over(ssrc, kind, arrival_s):
-            return
+            wanted = False
         else:
-            wanted = kind == "audio" or self._video.wants(extended, timestamp, arrival_s)
-        if wanted and (packet := packet or self._decrypt(data)) is not None:
+            wanted = kind == "audio" or self._video.wants(
+                extended, timestamp, arrival_s, is_padding(data)
+            )
+        follow = ssrc not in self._in_use and extended - source.followed > DECRYPT_EVERY
+        if not (wanted or follow) or (packet := packet or self._decrypt(data)) is None:
+            return
+        source.followed = extended
+        if wanted:
             self._deliver(kind, extended, second, timestamp, packet, arrival_s)
 
     def poll(self, now_s: float) -> None:
@@ -148,11 +158,6 @@ class RtpSession:
             self._report_s = now_s + REPORT_S * random.uniform(0.5, 1.5)
             self._srtp.send_rtcp(self._reports(now_s))
         self.due_s = min(self._report_s, self._video.next_s(now_s))
-
-    def lost(self, kind: Kind) -> int:
-        """Packets of the current source that never came."""
-        ssrc = self._current.get(kind)
-        return 0 if ssrc is None else self._sources[ssrc].reception.lost
 
     def _new_source(self, data: bytes, arrival_s: float, packet: bytes | None) -> Source | None:
         """A source is one once a packet of it was decrypted: nobody else can make us keep state."""
@@ -165,7 +170,7 @@ class RtpSession:
         source = Source(form.kind, Reception(sequence, form.clock_rate_hz), arrival_s, packet)
         self._sources[ssrc] = source
         if form.kind != "rtx":
-            self._switch(ssrc, form.kind)
+            self._switch(ssrc, form.kind, arrival_s)
         return source
 
     def _deliver(
@@ -215,10 +220,10 @@ class RtpSession:
         current = self._sources.get(self._current[kind])
         if current is not None and arrival_s - current.heard_s < SILENT_S:
             return False
-        self._switch(ssrc, kind)
+        self._switch(ssrc, kind, arrival_s)
         return True
 
-    def _switch(self, ssrc: int, kind: Kind) -> None:
+    def _switch(self, ssrc: int, kind: Kind, now_s: float) -> None:
         known = kind in self._current
         self._current[kind] = ssrc
         self._in_use = frozenset(self._current.values())
@@ -227,7 +232,8 @@ class RtpSession:
         if kind == "audio":
             self._audio.reset()
         else:
-            self._video.restart()
+            self._video.restart(now_s)
+            self.due_s = min(self.due_s, now_s)
 
     def _forget_oldest(self) -> None:
         idle = [ssrc for ssrc in self._sources if ssrc not in self._in_use]

@@ -24,15 +24,28 @@ class PayloadFormat(NamedTuple):
     channels: int
 
 
+COMFORT_NOISE: Final = PayloadFormat(13, "audio", "CN", 8_000, 1)  # RFC 3551 table 4
+
+
+def with_comfort_noise(formats: list[PayloadFormat]) -> list[PayloadFormat]:
+    """`formats` and what senders of telephone codecs put in the place of silence, which the stack
+    does not negotiate; its type is a static one."""
+    types = {form.payload_type for form in formats}
+    narrow = any(form.clock_rate_hz == COMFORT_NOISE.clock_rate_hz for form in formats)
+    return [*formats, COMFORT_NOISE] if narrow and COMFORT_NOISE[0] not in types else formats
+
+
 @dataclass(slots=True)
 class Source:
     """`heard_s`: when its last packet came. `first`: its first packet, which was decrypted to
-    prove it, until it is delivered. `report`: the last of its sender, which came at `report_s`."""
+    prove it, until it is delivered. `followed`: the extended number that was decrypted last while
+    the source was not in use. `report`: the last of its sender, which came at `report_s`."""
 
     kind: Kind
     reception: Reception
     heard_s: float
     first: bytes | None
+    followed: int = 0
     report: SenderReport | None = None
     report_s: float = 0.0
 

@@ -66,6 +66,7 @@ def accept_offer(body: bytes, max_candidates: int) -> str:
     """
     session, media = _sections(_lines(body))
     _check_media(media)
+    _check_bundle(session, media)
     candidates = sum(1 for part in (session, *media) for _ in part.values("candidate"))
     if candidates > max_candidates:
         raise Problem(
@@ -151,6 +152,35 @@ def _check_media(media: list[Section]) -> None:
     mids = [mid for section in media for mid in section.values("mid")]
     if len(mids) != len(media) or len(set(mids)) != len(mids):
         raise Problem(400, "Every media section needs an a=mid of its own.")
+
+
+def _check_bundle(session: Section, media: list[Section]) -> None:
+    """All sections must share one transport. Those that say `a=bundle-only` leave out its port and
+    attributes (RFC 9429 section 5.2.1), which the stack misses: they get those of the section that
+    has them."""
+    groups = [value.split() for value in session.values("group")]
+    bundled = next((group[1:] for group in groups if group[:1] == ["BUNDLE"]), [])
+    by_mid = {next(section.values("mid")): section for section in media}
+    if len(media) > 1 and not by_mid.keys() <= set(bundled):
+        raise Problem(
+            422,
+            "The offer's sections have transports of their own; one is taken for all, as the "
+            "bundle policy max-bundle offers it.",
+        )
+    shared = next((by_mid[mid] for mid in bundled if mid in by_mid), None)
+    for section in media:
+        if shared is not None and section.port == 0 and section.has("bundle-only"):
+            _share_transport(section, shared, session)
+
+
+def _share_transport(section: Section, shared: Section, session: Section) -> None:
+    section.port = shared.port
+    section.lines[0] = re.sub(r" 0+(?=[/ ])", f" {shared.port}", section.lines[0], count=1)
+    for attribute in ("rtcp-mux", *TRANSPORT_ATTRIBUTES):
+        if not section.has(attribute) and not session.has(attribute):
+            section.lines += [
+                line for line in shared.lines if re.match(rf"a={attribute}(:|$)", line)
+            ]
 
 
 def _check_transport(section: Section, session: Section) -> None:

@@ -12,6 +12,7 @@ from monitor.rtp import RtpPacket
 NACK_FIRST_S: Final = 0.03  # packets that merely overtook each other are there by then
 NACK_AGAIN_S: Final = 0.1  # a round trip and the sender's pacing
 FLOWING_S: Final = 1.0  # without a packet for longer, the camera is off
+MAX_KEYFRAME_S: Final = 3.0  # that a keyframe may take to come in
 DECRYPT_EVERY: Final = 4_096
 """Packets after which one is decrypted in any case: SRTP guesses the upper bits of its index from
 the last one seen, which goes wrong beyond 32,768 (RFC 3711 section 3.3.1)."""
@@ -46,6 +47,8 @@ class VideoPath:
         self._peeked = -1
         self._newest = 0
         self._nack_s: float | None = None
+        self._keyframe: int | None = None  # timestamp of the one that comes in
+        self._keyframe_s = 0.0
         self._burst_end_s = float("-inf")
         self._on_frame: Callable[[Frame, float], bool] | None = None
         self._sequence: FrameSequence | None = None
@@ -60,9 +63,11 @@ class VideoPath:
     def bursting(self) -> bool:
         return self._on_frame is not None
 
-    def wants(self, sequence: int, timestamp: int, arrival_s: float) -> bool:
-        """Whether the packet of this extended number is to be decrypted."""
-        self.last_packet_s = arrival_s
+    def wants(self, sequence: int, timestamp: int, arrival_s: float, padding: bool = False) -> bool:
+        """Whether the packet of this extended number is to be decrypted. `padding`: it shows
+        nothing, as those that keep a connection warm while the camera is off."""
+        if not padding:
+            self.last_packet_s = arrival_s
         gate = self.requests.gate
         wanted = gate is Gate.OPEN or self._on_frame is not None
         if sequence - self._decrypted > DECRYPT_EVERY:
@@ -97,15 +102,14 @@ class VideoPath:
             if not assembler.starts_keyframe(packet.payload):
                 return
             assembler.clear()
-            self.requests.started(arrival_s)
+        self._wait_for_keyframe(assembler, packet, arrival_s)
         try:
             keyframe = assembler.add(packet)
         except ValueError:
             return
         if keyframe is not None:
-            self.tally.received += 1
             self._nack_s = None
-            self.requests.received(arrival_s)
+            self._received(arrival_s)
             self._on_keyframe(keyframe, arrival_s)
 
     def poll(self, now_s: float) -> Feedback:
@@ -125,13 +129,30 @@ class VideoPath:
         """When `poll` would do something."""
         return now_s + ATTENTIVE_S if self.bursting else self.requests.next_s(now_s)
 
-    def restart(self) -> None:
+    def restart(self, now_s: float) -> None:
         """Another source goes on in this one's place."""
+        self.requests.hurry(now_s)
         self._assembler = self._sequence = None
         self._newest = self._decrypted = 0
         self._peeked = -1
-        self._nack_s = None
+        self._nack_s = self._keyframe = None
         self._on_restart()
+
+    def _wait_for_keyframe(
+        self, source: KeyframeAssembler | FrameSequence, packet: RtpPacket, arrival_s: float
+    ) -> None:
+        """While packets of a keyframe come, it is neither asked for again nor shut out."""
+        if packet.timestamp != self._keyframe:
+            if not source.starts_keyframe(packet.payload):
+                return
+            self._keyframe, self._keyframe_s = packet.timestamp, arrival_s
+        if arrival_s - self._keyframe_s < MAX_KEYFRAME_S:
+            self.requests.started(arrival_s)
+
+    def _received(self, arrival_s: float) -> None:
+        self._keyframe = None
+        self.tally.received += 1
+        self.requests.received(arrival_s)
 
     def _missing(self, now_s: float) -> tuple[int, ...]:
         source = self._assembler if self._on_frame is None else self._sequence
@@ -158,14 +179,15 @@ class VideoPath:
         sequence = self._sequence
         if sequence is None or sequence.codec != codec:
             sequence = self._sequence = FrameSequence(codec)
+        if sequence.broken:
+            self._wait_for_keyframe(sequence, packet, arrival_s)
         try:
             frames = sequence.add(packet)
         except ValueError:
             return
         for frame in frames:
             if frame.key:
-                self.tally.received += 1
-                self.requests.received(arrival_s)
+                self._received(arrival_s)
             if not on_frame(frame, arrival_s):
                 self._sequence = None
                 self.requests.hurry(arrival_s)
@@ -174,4 +196,5 @@ class VideoPath:
     def _end_burst(self, now_s: float) -> None:
         self._on_frame = self._sequence = self._assembler = None
         self._nack_s = None
-        self.requests.received(now_s)
+        if not self.requests.unanswered:
+            self.requests.received(now_s)

@@ -1,13 +1,18 @@
+import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiortc
 import pytest
 import pytest_asyncio
-from aiortc import RTCPeerConnection, RTCRtpReceiver
+from aioice import Candidate
+from aioice.ice import StunProtocol
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpReceiver
+from aiortc.rtcdtlstransport import RTCDtlsTransport
 
 from monitor import aiortc_hooks
-from monitor.aiortc_hooks import MediaPeer, self_test
+from monitor.aiortc_hooks import MediaPeer, Network, self_test
 from monitor.datagrams import Pump
 
 
@@ -37,6 +42,47 @@ async def test_a_hook_that_is_not_called_is_noticed(
     """As if the library had given its method another name."""
     monkeypatch.delattr(MediaPeer, name)
     assert await self_test(pump)
+
+
+@pytest.mark.parametrize("name", ["_rx_srtp", "_tx_srtp"])
+async def test_a_session_under_another_name_is_noticed(
+    name: str, pump: Pump, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    initialise = RTCDtlsTransport.__init__
+
+    def renamed(self: RTCDtlsTransport, *arguments: Any) -> None:  # noqa: ANN401 - as they come
+        initialise(self, *arguments)
+        delattr(self, name)
+
+    monkeypatch.setattr(RTCDtlsTransport, "__init__", renamed)
+    assert await self_test(pump) == "sessions are not kept where they were"
+
+
+async def test_a_stun_server_is_asked_for_all_addresses_at_once(
+    pump: Pump, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that does not answer costs its 3 s once."""
+    asked: list[str] = []
+    all_asked = asyncio.Event()
+
+    async def reflexive(protocol: StunProtocol, server: tuple[str, int]) -> list[Candidate]:
+        assert protocol.local_candidate is not None
+        asked.append(protocol.local_candidate.host)
+        if len(asked) == 2:
+            all_asked.set()
+        await all_asked.wait()
+        return [protocol.local_candidate]
+
+    monkeypatch.setattr(aiortc_hooks, "_reflexive", reflexive)
+    network = Network(addresses=("127.0.0.1", "127.0.0.2"))
+    servers = [RTCIceServer("stun:192.0.2.1:3478")]
+    peer = MediaPeer(RTCConfiguration(servers), pump, network, aiortc_hooks._no_sink)
+    async with asyncio.timeout(5):
+        peer.addTransceiver("audio", direction="recvonly")
+        await peer.setLocalDescription(await peer.createOffer())
+    await peer.close()
+    assert asked == ["127.0.0.1", "127.0.0.2"]
+    assert peer.localDescription.sdp.count("a=candidate") == 4
 
 
 async def test_a_library_that_fails_is_noticed(pump: Pump, monkeypatch: pytest.MonkeyPatch) -> None:

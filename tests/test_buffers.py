@@ -190,6 +190,17 @@ def test_sound_and_pictures_too_far_apart_are_not_compared(
     assert isinstance(judge(buffer.snapshot(3.0)), Window)
 
 
+def test_a_camera_that_is_off_is_paused_whatever_the_skew_was(buffer: ParticipantBuffer) -> None:
+    buffer.write_face(face(1.0))
+    buffer.note_skew(2.0)
+    speak(buffer, 2.0, 5.0)
+    assert reason(buffer, 5.0) is Reason.AV_SKEW  # the face would still be compared
+    speak(buffer, 5.0, 8.0)
+    assert reason(buffer, 8.0) is Reason.VIDEO_PAUSED
+    buffer.note_video(7.0)
+    assert reason(buffer, 8.0) is Reason.AV_SKEW
+
+
 def test_the_best_fresh_face_comes_first_then_the_newest(buffer: ParticipantBuffer) -> None:
     for time_s, quality in [(9.8, 0.4), (9.2, 0.9), (8.0, 1.0), (8.5, 0.1), (3.0, 1.0)]:
         buffer.write_face(face(time_s, quality=quality))

@@ -136,6 +136,25 @@ async def test_a_datagram_that_fails_ends_nothing_and_is_logged_once(
     assert [r.levelname for r in caplog.records if r.message == "datagram failed"] == ["ERROR"]
 
 
+class Broken(Sink):
+    def poll(self, now_s: float) -> None:
+        self.polls += 1
+        raise RuntimeError("a defect of ours")
+
+
+async def test_a_sink_that_fails_keeps_nobody_waiting_and_is_left_alone_for_a_while(
+    pump: Pump, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, sink = Broken(), Sink()
+    for each in (broken, sink):
+        pump.bind("127.0.0.1", (0, 0), Ice()).sink = each
+    await until(lambda: sink.polls > 1)
+    broken.due_s = 0.0
+    await until(lambda: broken.polls > 1)
+    assert broken.due_s > time.monotonic()
+    assert [r.levelname for r in caplog.records if r.message == "sink failed"] == ["ERROR"]
+
+
 async def test_datagrams_are_sent_from_the_port_that_is_read(
     pump: Pump, sender: socket.socket
 ) -> None:

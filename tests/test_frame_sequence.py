@@ -104,3 +104,21 @@ def test_random_packets_are_bounded_and_make_no_frame(
             continue
         assert len(sequence._waiting) <= MAX_WAITING
         assert len(sequence.missing()) <= 64
+
+
+@both_codecs
+def test_a_malformed_payload_ends_it_until_the_next_keyframe(codec: VideoCodec) -> None:
+    first, second, third, *others = stream(codec)
+    sequence = FrameSequence(codec)
+    assert len(feed(sequence, [*first, *second[1:]])) == 1
+    bad = third[0]._replace(payload=b"\xff")
+    with pytest.raises(ValueError, match=r"."):
+        sequence.add(bad)
+    assert feed(sequence, third[1:]) == []
+    (frame,) = sequence.add(second[0])  # the one before is whole, and is not lost with it
+    assert frame.timestamp == second[0].timestamp
+    assert sequence.broken
+    assert feed(sequence, list(chain(*others))) == []
+    start = others[-1][-1].sequence + 1
+    again = packets_of(codec, encoded(codec, 320, 240, COUNT), start, 900_000)
+    assert len(feed(sequence, list(chain(*again)))) == COUNT

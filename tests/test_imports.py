@@ -93,3 +93,23 @@ def test_what_needs_no_torch_loads_none(module: str) -> None:
     """Also by what it imports in turn."""
     program = f"import {module}, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
+
+
+def foreign_private_names(file: Path) -> set[str]:
+    """Private attributes that `file` touches and that nothing of its own defines."""
+    nodes = list(ast.walk(ast.parse(file.read_text())))
+    attributes = [n for n in nodes if isinstance(n, ast.Attribute)]
+    own = {
+        a.attr
+        for a in attributes
+        if isinstance(a.value, ast.Name) and a.value.id in ("self", "cls")
+    } | {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+    imported = {a.name for n in nodes if isinstance(n, ast.ImportFrom) for a in n.names}
+    touched = {a.attr for a in attributes} - own | imported
+    named_tuples = {"_asdict", "_replace", "_fields"}
+    return {n for n in touched if n.startswith("_") and not n.endswith("__")} - named_tuples
+
+
+def test_private_names_of_the_webrtc_stack_are_touched_in_one_place() -> None:
+    touched = {f.name for f in (ROOT / "monitor").glob("*.py") if foreign_private_names(f)}
+    assert touched == {"aiortc_hooks.py"}

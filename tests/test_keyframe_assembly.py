@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.h264 import START_CODE, Nal
-from monitor.keyframe_assembly import Keyframe, KeyframeAssembler, VideoCodec
+from monitor.keyframe_assembly import (
+    MAX_BYTES,
+    PACKET_BYTES,
+    Keyframe,
+    KeyframeAssembler,
+    VideoCodec,
+)
 from monitor.rtp import RtpPacket
 from tests.encoded import encoded, packets_of
 from tests.test_h264 import aggregate, fragments
@@ -156,6 +162,14 @@ def test_a_keyframe_that_never_completes_is_let_go(codec: VideoCodec) -> None:
         packets = [p._replace(sequence=p.sequence + at, timestamp=at) for p in first[:-1]]
         assert feed(assembler, packets) == []
         assert sum(len(d) for f in assembler._frames.values() for d in f.packets.values()) < 2e6
+
+
+@both_codecs
+def test_empty_packets_of_one_time_do_not_pile_up(codec: VideoCodec) -> None:
+    assembler = KeyframeAssembler(codec)
+    for number in range(100_000):
+        assembler.add(RtpPacket(number, 0, 97, False, b""))
+    assert sum(len(f.packets) for f in assembler._frames.values()) <= MAX_BYTES / PACKET_BYTES
 
 
 def h264_packets(payloads: list[bytes], timestamp: int = 9, sequence: int = 500) -> list[RtpPacket]:

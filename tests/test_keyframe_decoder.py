@@ -15,6 +15,7 @@ from monitor.keyframe_decoder import (
     decode_keyframe,
     open_decoder,
 )
+from monitor.keyframe_requests import KeyframeTally
 from tests.encoded import encoded, noise
 from tests.fakes import until
 from vfd.types import Rgb
@@ -25,8 +26,13 @@ both_codecs = pytest.mark.parametrize("codec", ["VP8", "H264"])
 
 
 @pytest.fixture
-def pool() -> Iterator[DecoderPool]:
-    pool = DecoderPool(threads=1)
+def tally() -> KeyframeTally:
+    return KeyframeTally()
+
+
+@pytest.fixture
+def pool(tally: KeyframeTally) -> Iterator[DecoderPool]:
+    pool = DecoderPool(tally, threads=1)
     yield pool
     pool.close()
 
@@ -122,11 +128,11 @@ def test_large_pictures_are_shrunk() -> None:
     assert picture.shape == (720, MAX_SIDE_PX, 3)
 
 
-async def test_the_line_is_bounded(pool: DecoderPool) -> None:
+async def test_the_line_is_bounded(pool: DecoderPool, tally: KeyframeTally) -> None:
     results: list[Rgb | None] = []
     for _ in range(MAX_PENDING + 10):
         pool.decode(keyframe("VP8", ALICE), results.append)
-    assert pool.dropped == 10
+    assert tally.dropped == 10
     await until(lambda: len(results) == MAX_PENDING + 10, 20)
     assert sum(picture is None for picture in results) == 10
     assert await decoded(pool, keyframe("VP8", ALICE)) is not None

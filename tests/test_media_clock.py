@@ -151,3 +151,15 @@ def test_pictures_whose_timestamps_jump_are_followed() -> None:
     assert clock.video_time(10**9, 6.0) == 6.0
     assert clock.video_time(10**9 + 90_000, 7.0) == 7.0
     assert clock.video_time(10**9 + 180_000, 8.5) == pytest.approx(8.0)
+
+
+@pytest.mark.parametrize("step_s", [-3_600.0, -11.0, 11.0, 1e9])
+def test_reports_between_which_the_senders_clock_was_set_place_nothing(step_s: float) -> None:
+    clock = MediaClock()
+    clock.audio.arrived(0, 5.0)
+    clock.sender_report("audio", NTP_S, 0)
+    clock.sender_report("video", NTP_S + step_s, 0)
+    assert clock.video_time(0, 5.4) == pytest.approx(5.4)
+    assert clock.skew_s is None
+    clock.sender_report("audio", NTP_S + step_s, 0)
+    assert clock.video_time(90_000, 6.4) == pytest.approx(6.0)

@@ -85,10 +85,11 @@ def test_the_process_and_its_stages_are_there(metrics: Metrics) -> None:
 def test_keyframes_are_counted_where_they_are_asked_for(metrics: Metrics) -> None:
     tally = KeyframeTally()
     metrics.count_keyframes(tally)
-    tally.requested, tally.received = 5, 3
+    tally.requested, tally.received, tally.dropped = 5, 3, 1
     exposed = metrics.render().decode()
     assert "vfd_keyframes_requested_total 5.0" in exposed
     assert "vfd_keyframes_received_total 3.0" in exposed
+    assert "vfd_keyframes_dropped_total 1.0" in exposed
 
 
 def test_participants_have_series_only_while_they_are_here(

@@ -160,7 +160,7 @@ async def test_sound_that_is_lost_does_not() -> None:
         send, sent = dtls._send_rtp, itertools.count()
 
         async def lossy(data: bytes) -> None:
-            if next(sent) % 20:
+            if next(sent) % 10:
                 await send(data)
 
         dtls._send_rtp = lossy  # type: ignore[method-assign]
@@ -271,6 +271,25 @@ async def test_what_the_stack_does_not_take_is_a_problem_and_leaves_nothing(
         with pytest.raises(Problem) as raised:
             await receiver.answer(offer.replace(old, new))
     assert raised.value.status == 422
+
+
+async def test_a_negotiation_that_takes_too_long_is_no_fault_of_the_offer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    peer = new_peer(Voice())
+    offer = await make_offer(peer)
+    await close_peer(peer)
+
+    async def hang(_: RTCPeerConnection) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(RTCPeerConnection, "createAnswer", hang)
+    monkeypatch.setattr("monitor.receiver.NEGOTIATION_TIMEOUT_S", 0.05)
+    async with new_receiver() as (receiver, _, _):
+        with pytest.raises(Problem) as raised:
+            await receiver.answer(offer)
+    assert raised.value.status == 503
+    assert "Retry-After" in raised.value.headers
 
 
 @both_paths

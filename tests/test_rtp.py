@@ -54,7 +54,8 @@ def test_numbers_are_extended_in_any_order_across_the_wrap(start: int, order: li
     """Whatever overtakes whatever, two packets are as far apart as they were sent."""
     reception = Reception((start + order[0]) & 0xFFFF, 90_000)
     extended = {step: reception.add((start + step) & 0xFFFF, 0, 0.0) for step in order}
-    assert {number - extended[0] for number in extended.values()} == set(range(64))
+    numbers = [number for number in extended.values() if number is not None]
+    assert {number - min(numbers) for number in numbers} == set(range(64))
     assert reception.received == 64
     assert reception.reported_highest & 0xFFFF == (start + 63) & 0xFFFF
 
@@ -81,10 +82,32 @@ def test_a_packet_that_comes_twice_is_no_loss() -> None:
 def test_a_jump_is_a_new_beginning() -> None:
     reception = Reception(100, 48_000)
     reception.add(100, 0, 0.0)
-    reception.add(100 + MAX_DROPOUT + 1, 960, 0.02)
+    assert reception.add(100 + MAX_DROPOUT + 1, 960, 0.02) is None
+    assert reception.add(100 + MAX_DROPOUT + 2, 1_920, 0.04) is not None
     assert reception.lost == 0
-    reception.add(100 + MAX_DROPOUT + 3, 1_920, 0.04)
+    reception.add(100 + MAX_DROPOUT + 4, 3_840, 0.08)
     assert reception.lost == 1
+
+
+@given(st.integers(0, 65_535), st.integers(MAX_DROPOUT, 65_535 - MAX_DROPOUT))
+def test_numbers_go_up_when_a_sender_restarts_anywhere(start: int, jump: int) -> None:
+    reception = Reception(start, 90_000)
+    before = reception.add(start, 0, 0.0)
+    reception.add((start + jump) & 0xFFFF, 3_000, 0.1)
+    after = reception.add((start + jump + 1) & 0xFFFF, 6_000, 0.2)
+    assert before is not None
+    assert after is not None
+    assert before < after <= before + 2 * 65_536
+    assert after & 0xFFFF == (start + jump + 1) & 0xFFFF
+
+
+def test_single_packets_from_elsewhere_change_nothing() -> None:
+    reception = Reception(100, 90_000)
+    for step in range(50):
+        assert reception.add(100 + step, 0, 0.0) is not None
+        assert reception.add(20_000 + 7 * step, 0, 0.0) is None
+    assert reception.lost == 0
+    assert reception.received == 50
 
 
 @given(
@@ -100,7 +123,8 @@ def test_any_packets_leave_a_report_that_can_be_sent(
 ) -> None:
     reception = Reception(packets[0][0], 90_000)
     for sequence, timestamp, arrival_s in packets:
-        assert reception.add(sequence, timestamp, arrival_s) >= 0
+        extended = reception.add(sequence, timestamp, arrival_s)
+        assert extended is None or extended >= 0
         assert 0 <= reception.fraction_lost() <= 255
         assert -(1 << 23) <= reception.lost < 1 << 23
         assert 0 <= reception.jitter <= 0xFFFFFFFF

@@ -151,3 +151,27 @@ def test_addresses_beyond_a_nat_stand_beside_the_hosts_own() -> None:
         "",
     ]
     assert advertise(answer, []) == answer
+
+
+def test_sections_must_share_one_transport() -> None:
+    for group in ("", "a=group:BUNDLE 0\n", "a=group:LS 0 1\n", "a=group:\n"):
+        session = SESSION.replace("a=group:BUNDLE 0 1\n", group)
+        problem = refusal(session + AUDIO + VIDEO)
+        assert problem.status == 422
+        assert "max-bundle" in problem.detail
+        assert accept(session + AUDIO)
+
+
+def test_a_section_without_a_transport_of_its_own_gets_the_shared_one() -> None:
+    """As max-bundle offers it."""
+    video = VIDEO.replace(TRANSPORT, "a=bundle-only\n").replace("a=rtcp-mux\n", "")
+    accepted = accept(SESSION + AUDIO + video.replace("video 9", "video 0"))
+    section = accepted[accepted.index("m=video") :].splitlines()
+    assert section[0].startswith("m=video 9 ")
+    assert {"a=rtcp-mux", *TRANSPORT.splitlines()} <= set(section)
+
+
+def test_a_section_that_nobody_carries_sends_nothing() -> None:
+    for audio in (AUDIO, AUDIO + "a=bundle-only\n"):
+        assert "sends nothing" in refusal(SESSION + audio.replace("audio 9", "audio 0")).detail
+    assert "sends nothing" in refusal(SESSION + AUDIO + VIDEO.replace("video 9", "video 0")).detail

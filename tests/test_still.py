@@ -31,7 +31,6 @@ def test_a_picture_that_stands_still_is_looked_at_once(detector: CountingDetecto
     pictures = decode_vp8(encode_vp8([drawn(3)] * 12))[4:]
     results = [still.detect(picture) for picture in pictures]
     assert detector.asked == 1
-    assert still.skipped == len(pictures) - 1
     assert all(result[0] is results[0][0] for result in results)
 
 
@@ -110,4 +109,4 @@ def test_what_is_remembered_is_what_the_detector_would_find() -> None:
         (found,) = still.detect(picture)
         (anew,) = detector.detect(picture)
         assert np.abs(found.points - anew.points).max() < 1.5
-    assert still.skipped
+    assert len(still._seen) < len(pictures)

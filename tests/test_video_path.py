@@ -113,3 +113,57 @@ def test_holes_of_a_burst_are_asked_for(stream: Stream) -> None:
     assert stream.path.poll(0.05).missing == (lost.sequence,)
     stream.take([lost])
     assert len(stream.frames) == COUNT
+
+
+def slowly(stream: Stream, packets: list[RtpPacket], take_s: float) -> int:
+    """How often somebody asks while `packets` come in over `take_s` seconds."""
+    asked = 0
+    for packet in packets:
+        stream.take([packet])
+        until_s = stream.now_s + take_s / len(packets)
+        while stream.now_s < until_s:
+            stream.now_s += 0.02
+            asked += stream.path.poll(stream.now_s).keyframe
+    return asked
+
+
+@pytest.mark.parametrize("bursting", [False, True])
+def test_a_keyframe_that_comes_slowly_is_waited_for(stream: Stream, bursting: bool) -> None:
+    if bursting:
+        stream.path.burst(0.0, 10.0, stream.on_frame)
+    stream.path.wants(1, 0, 0.0)
+    assert stream.path.poll(0.02).keyframe
+    assert slowly(stream, stream.cut[0], 2.0) == 0
+    assert len(stream.frames if bursting else stream.keyframes) == 1
+
+
+def test_a_keyframe_without_an_end_is_not_waited_for_for_ever(stream: Stream) -> None:
+    stream.path.wants(1, 0, 0.0)
+    assert stream.path.poll(0.02).keyframe
+    start, body, *_ = stream.cut[0]
+    endless = [body._replace(sequence=start.sequence + n) for n in range(1, 300)]
+    assert slowly(stream, [start, *endless], 6.0) > 0
+
+
+def test_a_burst_that_nobody_answered_leaves_the_patience_as_it_was(stream: Stream) -> None:
+    delta = stream.cut[1]
+    for step in range(250):
+        stream.now_s = step * 0.02
+        stream.take(delta)
+        stream.path.poll(stream.now_s)
+    unanswered = stream.path.requests.unanswered
+    stream.path.burst(5.0, 6.0, stream.on_frame)
+    for step in range(250, 350):
+        stream.now_s = step * 0.02
+        stream.path.poll(stream.now_s)
+    assert not stream.path.bursting
+    assert stream.path.requests.unanswered >= unanswered > 1
+
+
+def test_another_source_is_asked_at_once(stream: Stream) -> None:
+    stream.take(stream.cut[0])
+    stream.now_s = 0.6
+    stream.path.wants(1, 0, 0.6)
+    assert not stream.path.poll(0.6).keyframe
+    stream.path.restart(0.6)
+    assert stream.path.poll(0.6).keyframe

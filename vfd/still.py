@@ -41,7 +41,6 @@ class StillDetector:
         self._detector = detector
         self._seen: OrderedDict[int, _Seen] = OrderedDict()
         self._count = 0
-        self.skipped = 0
 
     def detect(self, rgb: Rgb) -> Sequence[Face]:
         """As FaceDetector has it."""
@@ -51,7 +50,6 @@ class StillDetector:
         for number, seen in reversed(self._seen.items()):
             if _still(seen, rgb, thumbnail):
                 self._seen.move_to_end(number)
-                self.skipped += 1
                 return list(seen.faces)
         faces = tuple(self._detector.detect(rgb))
         if faces:
