@@ -31,7 +31,6 @@ def test_columns_of_a_split(folder: Path) -> None:
     assert people.names == ("id0", "id1", "id2")
     assert people.identity.tolist() == [0, 1, 0, 1, 0, 1, 2]
     assert people.real.tolist() == [True] * 3 + [False] + [True] * 3
-    assert people.clips_of(1).tolist() == [1, 3, 5]
     assert people.source[5] == people.source[6]
     assert people.source[0] == people.source[2] != people.source[1]
     assert people.trained_on == "set"

@@ -39,6 +39,10 @@ class ToyClips:
         return np.arange(len(self)) % self.identities
 
     @property
+    def names(self) -> list[str]:
+        return [str(k) for k in range(self.identities)]
+
+    @property
     def real(self) -> NDArray[np.bool_]:
         return np.arange(len(self)) < self.identities * self.each
 

@@ -67,6 +67,12 @@ def together() -> bool:
     return dist.is_available() and dist.is_initialized()
 
 
+def wait() -> None:
+    """Until all processes are here: what the first wrote before is there for the others."""
+    if together():
+        dist.barrier()
+
+
 def rank() -> int:
     """Of this process, 0 alone."""
     return dist.get_rank() if together() else 0

@@ -74,10 +74,6 @@ class ShardSet:
     def trained_on(self) -> str:
         return ", ".join(self.datasets)
 
-    def clips_of(self, identity: int) -> Integers:
-        """Numbers of the clips of an identity, real and fake."""
-        return np.flatnonzero(self.identity == identity).astype(np.int64)
-
     def variants(self, clip: int) -> int:
         """How many; 0 is as recorded."""
         return int(self._first_variant[clip + 1] - self._first_variant[clip])
