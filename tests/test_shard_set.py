@@ -121,6 +121,16 @@ def test_folders_that_are_not_finished_or_lack_the_split(tmp_path: Path) -> None
         open_split(finished(tmp_path), Split.TEST)
 
 
+def test_a_missing_shard_is_noticed(folder: Path) -> None:
+    for suffix in (".tar", ".jsonl"):
+        (folder / "train-00001").with_suffix(suffix).unlink()
+    with pytest.raises(ShardError, match=r"train has 5 clips, report.json counts 7"):
+        open_split(folder, Split.TRAIN)
+    (folder / "report.json").write_text("[]")
+    with pytest.raises(ShardError, match=r"report.json: is no report of prepare"):
+        open_split(folder, Split.TEST)
+
+
 @pytest.mark.parametrize("suffix", [".tar", ".jsonl"])
 def test_a_shard_cut_short_is_named(folder: Path, suffix: str) -> None:
     file = (folder / "train-00001").with_suffix(suffix)

@@ -1,6 +1,7 @@
 """Reads prepared clips: any crop and any voice of any clip, by its number, from anywhere."""
 
 import itertools
+import json
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from training.clips import Record, Split
 from training.readers import synthetic
-from training.shard_files import REPORT, parse_row
+from training.shard_files import REPORT, ShardHeader, parse_row
 from training.shard_table import ShardError, ShardTable
 from vfd.types import Rgb
 
@@ -175,17 +176,34 @@ class Records(Sequence[Record]):
 def open_split(folders: Path | Sequence[Path], split: Split) -> ShardSet:
     """The clips of `split` in one or several folders that `vfd-train prepare` has filled.
 
-    Raises FileNotFoundError for a folder that is not finished, ShardError for shards that are cut
-    short or a split without clips.
+    Raises FileNotFoundError for a folder that is not finished, ShardError for shards that are
+    missing or cut short, or a split without clips.
     """
     indices: list[Path] = []
     for folder in [folders] if isinstance(folders, Path) else folders:
-        if not (folder / REPORT).exists():
-            raise FileNotFoundError(f"{folder}: not prepared to the end; no {REPORT}")
-        indices += sorted(folder.glob(f"{split}-*.jsonl"))
+        indices += _indices(folder, split)
     if not indices:
         raise ShardError(f"{folders}: split {split} has no clips")
     return ShardSet(indices, split)
+
+
+def _indices(folder: Path, split: Split) -> list[Path]:
+    """All that the report of the folder counts."""
+    path = folder / REPORT
+    if not path.exists():
+        raise FileNotFoundError(f"{folder}: not prepared to the end; no {REPORT}")
+    try:
+        wanted = json.loads(path.read_text())["clips_of_split"].get(split, 0)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ShardError(f"{path}: is no report of prepare ({error!r})") from error
+    found = sorted(folder.glob(f"{split}-*.jsonl"))
+    clips = sum(ShardHeader.read(index).clips for index in found)
+    if clips != wanted:
+        raise ShardError(
+            f"{folder}: {split} has {clips} clips, {REPORT} counts {wanted}: shards are missing or "
+            "of another run; prepare it again"
+        )
+    return found
 
 
 def _numbers(names: Sequence[str]) -> Integers:
