@@ -110,8 +110,8 @@ def _print(evaluations: "list[Evaluation]", options: argparse.Namespace) -> None
     if options.report is not None:
         from training.html_report import write_html  # matplotlib takes a second to load
 
-        write_report(evaluations, options.report, typed)
-        write_html(evaluations, options.report, typed)
+        pictures = write_html(evaluations, options.report, typed)
+        write_report(evaluations, options.report, typed, pictures)
 
 
 def _cross(options: argparse.Namespace) -> None:
