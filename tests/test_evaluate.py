@@ -6,13 +6,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests import shards
 from tests.checkpoints import write_checkpoint
 from training.baseline import Baseline, mean_colour, median_pitch
 from training.cli import main
 from training.clips import Clip, Split
-from training.evaluate import BEST, MODEL, PATIENT, TRIVIAL, Evaluation, Protocol, evaluate
+from training.evaluate import (
+    BEST,
+    MODEL,
+    PATIENT,
+    TRIVIAL,
+    Evaluation,
+    Protocol,
+    evaluate,
+    score_checkpoint,
+)
 from training.measures import as_dict
 from training.people import TRAITS, draw_person
 from training.readers.synthetic import NAMES
@@ -190,6 +200,29 @@ def test_what_is_missing_is_said(
 ) -> None:
     assert main(["evaluate", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="is about a machine without a GPU")
+def test_a_gpu_that_is_not_there_is_named(
+    checkpoint: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", "--checkpoint", str(checkpoint), "--data", str(folder)]
+    assert main([*arguments, "--device", "cuda"]) == 2
+    assert "--device cuda: there is no GPU" in capsys.readouterr().err
+
+
+def test_a_model_is_moved_to_its_device(
+    checkpoint: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def device_of(name: str) -> torch.device:
+        asked.append(name)
+        return torch.device("cpu")
+
+    monkeypatch.setattr("training.evaluate.device_of", device_of)
+    score_checkpoint(checkpoint, folder, Protocol(windows=1, crops=1, device="cuda"))
+    assert asked == ["cuda"]
 
 
 def test_a_line_that_was_not_made_is_named(

@@ -13,6 +13,7 @@ import torch
 
 from training.baseline import fit_baseline
 from training.clips import Split
+from training.distributed import device_of
 from training.evidence import Evidence, gather
 from training.measures import RESAMPLES, Result, differences, pooled, result_of
 from training.neutral import Neutral, best_possible, neutralised
@@ -39,13 +40,14 @@ PairsKind = Literal["auto", "clips", "swaps"]
 class Protocol:
     """How pairs are made. `pairs`: "clips" judges each clip as real or fake, "swaps" real clips
     against faces of others; "auto" takes the first for sets that hold fakes other than drawn ones.
-    `windows` and `crops` of each clip at most."""
+    `windows` and `crops` of each clip at most, embedded on `device` ("auto", "cpu", "cuda")."""
 
     split: Split = Split.TEST
     line: str = "call"
     pairs: PairsKind = "auto"
     windows: int = 2
     crops: int = 2
+    device: str = "auto"
     swaps: int = SWAPS
     seed: int = 0
     resamples: int = RESAMPLES
@@ -141,7 +143,7 @@ def gather_pairs(
 ) -> tuple[Evidence, Pairs, ScoreTable]:
     """What a checkpoint makes of a split, which pairs are judged, and their scores."""
     clips = open_split(folder, protocol.split)
-    model = VfdModel.from_checkpoint(checkpoint).eval()
+    model = VfdModel.from_checkpoint(checkpoint).eval().to(device_of(protocol.device))
     evidence = gather(model, clips, protocol.line, protocol.windows, protocol.crops)
     clips.close()
     pairs = _pairs(evidence, protocol)
