@@ -38,6 +38,14 @@ def test_columns_of_a_split(folder: Path) -> None:
     assert len(open_split(folder, Split.TEST)) == 1
 
 
+def test_faces_known_to_be_genuine(tmp_path: Path) -> None:
+    kinds = [(False, None), (True, False), (True, True), (True, None)]
+    clips = [Clip("set", str(k), "id", fake=f, face_fake=g) for k, (f, g) in enumerate(kinds)]
+    written(tmp_path, clips)
+    found = open_split(finished(tmp_path), Split.TRAIN).genuine_face
+    assert found.tolist() == [True, True, False, False]
+
+
 def test_crops_and_voices_are_those_of_their_clip(folder: Path) -> None:
     people = open_split(folder, Split.TRAIN)
     for clip, number, variant in ((0, 0, 0), (4, 1, 1), (2, 1, 0)):

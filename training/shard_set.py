@@ -26,8 +26,9 @@ class ShardSet:
     """One split of one or several prepared folders; see `open_split`.
 
     Clips are numbered from 0, identities as well, in the order of their names. `identity` (clips,)
-    int64, `real` (clips,) bool and `source` (clips,) int64 (clips of one number stem from one
-    source; the identity, where none is known) are whole; everything else is read when asked for.
+    int64, `real` (clips,) bool, `genuine_face` (clips,) bool (known not to be forged) and `source`
+    (clips,) int64 (clips of one number stem from one source; the identity, where none is known) are
+    whole; everything else is read when asked for.
     Can be pickled, and used after a fork and in threads.
     """
 
@@ -45,6 +46,7 @@ class ShardSet:
         self.names, self.identity = table.people()
         self.source = _numbers(table.sources)
         self.real: NDArray[np.bool_] = ~np.array(table.fakes, dtype=np.bool_)
+        self.genuine_face: NDArray[np.bool_] = np.array(table.genuine_faces, dtype=np.bool_)
         self.records = Records(indices, np.array(table.rows, dtype=np.int64))
         self._shard = np.array(table.rows, dtype=np.int64)[:, 0]
         self._first_variant = _starts(table.variants)
