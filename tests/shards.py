@@ -7,6 +7,7 @@ import numpy as np
 
 from training.clips import RECORDED, Clip, FaceInfo, Record, Split, Variant
 from training.drops import DroppedClip
+from training.prepare_report import write_report
 from training.prepare_shard import key_of
 from training.samples import Sample, as_jpeg, as_wav
 from training.shard_files import REPORT, ShardHeader, ShardWriter
@@ -58,5 +59,6 @@ def written(
 
 def finished(folder: Path) -> Path:
     """As `prepare` leaves it."""
-    (folder / REPORT).write_text("{}\n")
+    headers = [ShardHeader.read(index) for index in sorted(folder.glob("*.jsonl"))]
+    write_report(folder / REPORT, "set", headers, (), 1.0)
     return folder

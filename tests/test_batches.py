@@ -94,6 +94,18 @@ def test_few_real_clips_keep_the_fakes_made_of_them() -> None:
         few(clips, many)
 
 
+def test_a_cloned_voice_with_the_genuine_face_is_no_negative_of_info_nce() -> None:
+    """Its face would be pushed away from the voice of the one whose it is."""
+    clips = ToyClips(4, fakes=2, cloned_voices=1)  # one of the two fakes of each person
+    _, fake = few(clips, FINE_TUNING)
+    assert len(fake) == 8
+    compared = dataclasses.replace(FINE_TUNING, loss=LossRecipe("info-nce", negatives=3))
+    _, fake = few(clips, compared)
+    assert fake.tolist() == [8, 9, 10, 11]
+    with pytest.raises(ValueError, match="training split has none for its reals"):
+        few(ToyClips(4, fakes=1, cloned_voices=1), compared)
+
+
 def test_variants_are_read_as_often_as_the_recipe_says() -> None:
     plain = recipe(optimiser=OptimiserRecipe(steps=1, batch=40))
     clips = ToyClips(40)
@@ -116,10 +128,13 @@ def test_too_few_people_fakes_or_traits_are_errors() -> None:
         Batches(ToyClips(8), recipe(), 0, 3)
 
 
-def test_batches_come_in_order_read_ahead_or_not() -> None:
+@pytest.mark.parametrize("workers", [0, 1])
+def test_batches_come_in_order_read_ahead_or_not(workers: int) -> None:
     batches = Batches(ToyClips(8), augmented(recipe()))
     expected = [batches[step] for step in (2, 3, 4)]
-    assert all(map(same, load(batches, range(2, 5), workers=0), expected))
+    found = list(load(batches, range(2, 5), workers))
+    assert len(found) == 3
+    assert all(map(same, found, expected))
     again = pickle.loads(pickle.dumps(batches))
     assert same(again[2], expected[0])
     assert np.array_equal(again[2].voice_identity, expected[0].voice_identity)

@@ -6,13 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests import shards
 from tests.checkpoints import write_checkpoint
 from training.baseline import Baseline, mean_colour, median_pitch
 from training.cli import main
 from training.clips import Clip, Split
-from training.evaluate import BEST, MODEL, PATIENT, TRIVIAL, Evaluation, Protocol, evaluate
+from training.evaluate import (
+    BEST,
+    MODEL,
+    PATIENT,
+    TRIVIAL,
+    Evaluation,
+    Protocol,
+    evaluate,
+    score_checkpoint,
+)
+from training.measures import as_dict
 from training.people import TRAITS, draw_person
 from training.readers.synthetic import NAMES
 from training.score_files import read_scores
@@ -75,8 +86,16 @@ def test_every_scorer_judges_the_same_pairs(evaluation: Evaluation) -> None:
     assert evaluation.results[BEST].measured["auc"].value > 0.95
 
 
+def test_differences_are_of_the_same_pairs(evaluation: Evaluation) -> None:
+    for name in (BEST, TRIVIAL):
+        for part, value in evaluation.differences[name].items():
+            ours, theirs = (as_dict(evaluation.results[scorer])[part] for scorer in (MODEL, name))
+            assert value.value == pytest.approx(ours - theirs)
+    assert evaluation.differences[BEST]["auc_same_sex"].high < 0
+
+
 def test_every_shared_trait_is_neutralised(evaluation: Evaluation) -> None:
-    assert {n.trait for n in evaluation.neutral} <= {"sex", *TRAITS}
+    assert [n.trait for n in evaluation.neutral] == ["sex", *TRAITS]
     sexless = next(n for n in evaluation.neutral if n.trait == "sex")
     assert sexless.model.n_fake < evaluation.result.n_fake
     assert sexless.model.n_real == evaluation.result.n_real
@@ -121,7 +140,10 @@ def test_scores_go_out_come_back_and_calibrate(
     assert (
         main(["evaluate", "--scores", str(scores), "--threshold", "0.1", "--resamples", "9"]) == 0
     )
-    assert "balanced" not in capsys.readouterr().err
+    again = capsys.readouterr().out
+    assert "At lambda 0.1000 the accuracy is " in again
+    model = next(line for line in report.splitlines() if line.startswith("| model | "))
+    assert f"| scores | {model.split(' | ')[1].split()[0]} (" in again  # the same AUC
 
 
 def test_other_detectors_stand_in_the_papers_table(
@@ -178,6 +200,29 @@ def test_what_is_missing_is_said(
 ) -> None:
     assert main(["evaluate", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="is about a machine without a GPU")
+def test_a_gpu_that_is_not_there_is_named(
+    checkpoint: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", "--checkpoint", str(checkpoint), "--data", str(folder)]
+    assert main([*arguments, "--device", "cuda"]) == 2
+    assert "--device cuda: there is no GPU" in capsys.readouterr().err
+
+
+def test_a_model_is_moved_to_its_device(
+    checkpoint: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def device_of(name: str) -> torch.device:
+        asked.append(name)
+        return torch.device("cpu")
+
+    monkeypatch.setattr("training.evaluate.device_of", device_of)
+    score_checkpoint(checkpoint, folder, Protocol(windows=1, crops=1, device="cuda"))
+    assert asked == ["cuda"]
 
 
 def test_a_line_that_was_not_made_is_named(

@@ -12,6 +12,7 @@ from training.lines import (
     LOW_RATE,
     Settings,
     draw_settings,
+    in_words,
     lines_of,
     send_pictures,
     send_voice,
@@ -87,6 +88,15 @@ def test_lost_packets_are_silence_at_their_places() -> None:
     assert runs.max() > 1  # packets are lost in runs
     heard = np.sqrt(np.mean(packets[~silent] ** 2))
     assert heard == pytest.approx(0.3 / np.sqrt(2), rel=0.2)
+
+
+def test_lines_of_tests_are_put_in_words() -> None:
+    assert "VP8 at 500 kbit/s" in in_words("call")
+    assert "Opus at 32 kbit/s." in in_words("call")
+    low = in_words("low-rate")
+    assert "VP8 or H.264 at 120 to 200 kbit/s" in low
+    assert "Opus at 8 to 12 kbit/s, of which 2 to 5 % are lost." in low
+    assert in_words("train-1") == ""
 
 
 @pytest.mark.parametrize("effect", ["room", "noise", "suppression"])

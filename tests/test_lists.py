@@ -67,7 +67,9 @@ def test_a_table_of_another_form_is_refused(tmp_path: Path, text: str, message: 
         read_csv(tmp_path / "set.csv")
 
 
-def test_stills_of_a_clip_are_joined(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["set", "face/set"])
+def test_stills_of_a_clip_are_joined(tmp_path: Path, place: str) -> None:
+    tmp_path = tmp_path / place
     names = [f"face/Asian (East)/id1/00072_000{k}" for k in (17, 81)]
     for name in names:
         still = picture_folder(tmp_path / "made", count=1) / "001"

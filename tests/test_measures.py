@@ -87,6 +87,7 @@ def test_sexes_unknown_are_not_the_same_sex() -> None:
 def test_slices_hold_what_they_say() -> None:
     whole = table(
         manipulation=["", "", "swap", "swap", "attribute edit", "attribute edit"],
+        forged=["", "", "voice alone", "both", "both", ""],
         race=["A", "B", "A", "B", "", ""],
         line=["call"] * 6,
         speech=["0.2", "0.95", "0.3", "", "0.7", "0.7"],
@@ -99,6 +100,8 @@ def test_slices_hold_what_they_say() -> None:
         ("negatives", "of the same sex"): [0, 1, 3],
         ("manipulation", "swap"): [0, 1, 2, 3],
         ("manipulation", "attribute edit"): [0, 1, 4, 5],
+        ("forged", "voice alone"): [0, 1, 2],
+        ("forged", "both"): [0, 1, 3, 4],
         ("race", "A"): [0, 2],
         ("race", "B"): [1, 3],
         ("speech", "below 0.3"): [0],

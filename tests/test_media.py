@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 
 from tests.media_files import AAC
 from tests.talking_files import PCM, face, picture_folder, sound_file, talking, voice
@@ -47,6 +48,15 @@ def test_pictures_are_those_of_their_times(tmp_path: Path) -> None:
     assert len(first) == len(second) == 3
     assert np.abs(first[-1].astype(int) - face(0)).mean() < 6
     assert np.abs(second[-1].astype(int) - face(1)).mean() < 6
+
+
+def test_a_picture_without_a_time_drops_the_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = talking(tmp_path / "a.mp4", seconds=0.5)
+    timeless = VideoFrame(64, 64, "rgb24")
+    monkeypatch.setattr("training.media._frames", lambda *_: iter([timeless]))
+    assert reason(file) is Drop.CORRUPT
 
 
 def test_no_more_is_read_than_asked_for(tmp_path: Path) -> None:

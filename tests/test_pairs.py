@@ -106,6 +106,20 @@ def test_windows_without_speech_get_no_score_but_a_reason(evidence: Evidence) ->
     assert table.coverage == pytest.approx(0.9)
 
 
+def test_the_table_says_what_was_forged(evidence: Evidence, tmp_path: Path) -> None:
+    kinds = [(False, True), (True, False), (True, True), (None, None), (False, False)]
+    clips = [
+        Clip("set", str(k), f"p{k}", fake=k < 4, face_fake=face, voice_fake=voice)
+        for k, (face, voice) in enumerate(kinds)
+    ]
+    written(tmp_path / "forged", clips, Split.TEST, ("recorded", "call"))
+    forged = dataclasses.replace(evidence, clips=open_split(finished(tmp_path / "forged"), "test"))
+    table = table_of(forged, clip_pairs(forged))
+    assert table.attributes["forged"][::2].tolist() == ["voice alone", "face alone", "both", "", ""]
+    swapped = table_of(forged, swapped_pairs(evidence, swaps=1))
+    assert set(swapped.attributes.get("forged", [""])[swapped.voice_id != swapped.face_id]) == {""}
+
+
 def test_swapped_rows_name_both_clips(evidence: Evidence) -> None:
     table = table_of(evidence, swapped_pairs(evidence, swaps=4))
     fake = ~table.real

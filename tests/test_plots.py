@@ -103,13 +103,15 @@ def test_people_lie_together_on_the_map() -> None:
 
 def test_the_page_stands_alone(tmp_path: Path) -> None:
     evaluation = evaluate_scores({"<other> & co": table(400)}, 0.25, resamples=10)
-    page = write_html([evaluation], tmp_path, "vfd-train evaluate --scores x").read_text()
+    written = write_html([evaluation], tmp_path, "vfd-train evaluate --scores x")
+    page = (tmp_path / "accuracy.html").read_text()
     assert page.count("data:image/png;base64,") == 3
     assert "http" not in page.replace("https://arxiv.org", "")
     assert "&lt;other&gt; &amp; co" in page
     assert "<other>" not in page
     files = sorted(path.name for path in tmp_path.glob("*.png"))
     assert files == ["det-1.png", "roc-1.png", "similarity-1.png"]
+    assert sorted(path.name for path in written["<other> & co"]) == files
     assert all(path.read_bytes().startswith(PNG) for path in tmp_path.glob("*.png"))
 
 

@@ -10,13 +10,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import pytest
 
 from tests.talking_files import picture_folder, sound_file, talking, two_faces
 from training import prepare_shard
 from training.cli import main
 from training.clips import Split
-from training.drops import Drop
+from training.drops import Drop, DroppedClip
 from training.prepare import Options, prepare
 from training.prepare_shard import ShardTask, make_shard
 from training.readers.lists import read_folder
@@ -156,6 +157,31 @@ def test_a_full_disk_stops_the_run_by_name_and_the_next_goes_on(
     assert not (tmp_path / "report.json").exists()
     run(root, tmp_path)
     assert names(tmp_path) == names(done)
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), TypeError(), IndexError(), cv2.error("x")])
+def test_what_nobody_foresaw_drops_one_clip_by_name(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def make(maker: SampleMaker, entry: Entry, split: Split) -> Sample:
+        raise error
+
+    monkeypatch.setattr(prepare_shard.SampleMaker, "make", make)
+    entry = read_folder(root).entries[0]
+    task = ShardTask(tmp_path, "train-00000", Split.TRAIN, (entry,), QUICK.effort)
+    assert make_shard(task).dropped == (DroppedClip(entry.clip.clip, Drop.UNREADABLE, repr(error)),)
+
+
+def test_a_shard_whose_tar_is_gone_or_cut_is_made_again(
+    root: Path, tmp_path: Path, done: Path
+) -> None:
+    run(root, tmp_path)
+    gone, cut = sorted(tmp_path.glob("*.tar"))[:2]
+    gone.unlink()
+    cut.write_bytes(cut.read_bytes()[:-512])
+    run(root, tmp_path)
+    for tar in (gone, cut):
+        assert tar.read_bytes() == (done / tar.name).read_bytes()
 
 
 def test_a_leak_stops_before_anything_is_written(root: Path, tmp_path: Path) -> None:

@@ -69,6 +69,18 @@ def test_a_sweep_names_a_field_and_values_that_fit_it() -> None:
             load_recipe(recipe.name, {recipe.sweep.field: plain})
 
 
+def test_synthetic_ablations_are_swept_over_seeds_and_tested() -> None:
+    names = [f"synthetic-{name}" for name in ("eighth", "one-direction", "without-augmentation")]
+    names += [f"synthetic-{name}" for name in ("without-identity", "without-traits", "finetune")]
+    names += [f"synthetic-finetune-{name}" for name in ("infonce", "from-scratch")]
+    for name in names:
+        recipe = load_recipe(name)
+        steps = 300.0 if "finetune" in name else 375.0
+        assert (recipe.sweep.field, recipe.sweep.values) == ("optimiser.steps", (steps,))
+        assert recipe.sweep.seeds == (1, 2, 3)
+        assert recipe.data.test == ("synthetic",)
+
+
 def test_a_recipe_builds_on_another_and_changes_come_last(tmp_path: Path) -> None:
     write(tmp_path, MINIMAL, "below")
     base = f'base = "{tmp_path}/below.toml"\nabout = "Above."\n[optimiser]\nbatch = 32\n'

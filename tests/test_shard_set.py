@@ -31,12 +31,19 @@ def test_columns_of_a_split(folder: Path) -> None:
     assert people.names == ("id0", "id1", "id2")
     assert people.identity.tolist() == [0, 1, 0, 1, 0, 1, 2]
     assert people.real.tolist() == [True] * 3 + [False] + [True] * 3
-    assert people.clips_of(1).tolist() == [1, 3, 5]
     assert people.source[5] == people.source[6]
     assert people.source[0] == people.source[2] != people.source[1]
     assert people.trained_on == "set"
     assert people.traits is None
     assert len(open_split(folder, Split.TEST)) == 1
+
+
+def test_faces_known_to_be_genuine(tmp_path: Path) -> None:
+    kinds = [(False, None), (True, False), (True, True), (True, None)]
+    clips = [Clip("set", str(k), "id", fake=f, face_fake=g) for k, (f, g) in enumerate(kinds)]
+    written(tmp_path, clips)
+    found = open_split(finished(tmp_path), Split.TRAIN).genuine_face
+    assert found.tolist() == [True, True, False, False]
 
 
 def test_crops_and_voices_are_those_of_their_clip(folder: Path) -> None:
@@ -120,6 +127,16 @@ def test_folders_that_are_not_finished_or_lack_the_split(tmp_path: Path) -> None
         open_split(tmp_path, Split.TRAIN)
     with pytest.raises(ShardError, match="split test has no clips"):
         open_split(finished(tmp_path), Split.TEST)
+
+
+def test_a_missing_shard_is_noticed(folder: Path) -> None:
+    for suffix in (".tar", ".jsonl"):
+        (folder / "train-00001").with_suffix(suffix).unlink()
+    with pytest.raises(ShardError, match=r"train has 5 clips, report.json counts 7"):
+        open_split(folder, Split.TRAIN)
+    (folder / "report.json").write_text("[]")
+    with pytest.raises(ShardError, match=r"report.json: is no report of prepare"):
+        open_split(folder, Split.TEST)
 
 
 @pytest.mark.parametrize("suffix", [".tar", ".jsonl"])

@@ -15,7 +15,9 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import training.train
+from tests.checkpoints import write_checkpoint
 from tests.toy_clips import SMALL, ToyClips, recipe
+from training.distributed import Processes
 from training.recipe import LossRecipe, ModelRecipe, OptimiserRecipe, Recipe, RunRecipe
 from training.train import Origin, TrainingError, heads_path, measure, state_path, train
 from vfd.checkpoint import load_checkpoint
@@ -23,6 +25,7 @@ from vfd.model import VfdModel
 from vfd.model_config import PRESETS
 
 CLIPS, HELD_OUT = ToyClips(8, each=2, fakes=1), ToyClips(6, each=2, fakes=2)
+ALONE = Processes(0, 1, torch.device("cpu"))
 ORIGIN = Origin("vfd-train train toy", "abc1234")
 FULL = recipe(
     ModelRecipe("nano", initial="xavier", batch_norm=True, keep_voice=0.5),
@@ -44,7 +47,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(chosen: Recipe, out: Path, origin: Origin = ORIGIN) -> float:
-    return train(chosen, CLIPS, HELD_OUT, out, origin, device="cpu")
+    return train(chosen, CLIPS, HELD_OUT, out, origin, group=ALONE)
 
 
 def losses(out: Path) -> dict[int, float]:
@@ -84,7 +87,7 @@ def test_a_training_writes_a_checkpoint_that_embeds_alike_and_repeats(tmp_path: 
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(2))
     heads = torch.load(heads_path(paths[0]), weights_only=True)
     assert heads["voice.modulator"].shape == (8, 16)
-    assert measure(FULL, HELD_OUT, paths[0], "cpu") == pytest.approx(areas[0], abs=0.03)
+    assert measure(FULL, HELD_OUT, paths[0], ALONE) == pytest.approx(areas[0], abs=0.03)
 
 
 def test_after_a_kill_the_losses_are_those_of_an_unbroken_training(tmp_path: Path) -> None:
@@ -118,11 +121,29 @@ def test_the_state_of_another_recipe_is_refused(tmp_path: Path) -> None:
     out = tmp_path / "a.safetensors"
     run(FINE, out)
     other = dataclasses.replace(FINE, run=dataclasses.replace(FINE.run, seed=5))
-    with pytest.raises(TrainingError, match=r"another recipe \(run.seed was 1, is 5\)"):
+    with pytest.raises(TrainingError, match=r"another training \(recipe.run.seed was 1, is 5\)"):
         run(other, out)
     state_path(out).write_bytes(b"torn")
     with pytest.raises(TrainingError, match="is no state of a training"):
         run(FINE, out)
+
+
+def test_the_state_of_other_data_or_another_start_is_refused(tmp_path: Path) -> None:
+    out = tmp_path / "a.safetensors"
+    starts = [tmp_path / f"{name}.safetensors" for name in ("start", "other")]
+    for seed, start in enumerate(starts):
+        write_checkpoint(start, SMALL, seed=seed)
+    run(FINE, out, Origin("fine", "abc1234", starts[0]))
+    for origin in (ORIGIN, Origin("fine", "abc1234", starts[1])):
+        with pytest.raises(TrainingError, match=r"another training \(start.sha256 was '\w+', is "):
+            run(FINE, out, origin)
+    for clips, held_out, message in (
+        (ToyClips(9, each=2, fakes=1), HELD_OUT, "data.train.clips was 24, is 27"),
+        (CLIPS, ToyClips(5, each=2, fakes=2), "data.validation.identities was 6, is 5"),
+        (dataclasses.replace(CLIPS, trained_on="others"), HELD_OUT, "data.train.sets was"),
+    ):
+        with pytest.raises(TrainingError, match=message):
+            train(FINE, clips, held_out, out, Origin("", "", starts[0]), group=ALONE)
 
 
 def test_it_stops_when_validation_no_longer_improves(
@@ -159,7 +180,7 @@ def test_fine_tuning_begins_from_a_checkpoint(tmp_path: Path, objective: str) ->
     before, after = load_checkpoint(start), load_checkpoint(out)
     for name, tensor in before.tensors.items():
         np.testing.assert_allclose(after.tensors[name], tensor, atol=1e-3)
-    assert measure(gentle, HELD_OUT, out, "cpu") == pytest.approx(best, abs=0.05)
+    assert measure(gentle, HELD_OUT, out, ALONE) == pytest.approx(best, abs=0.05)
 
 
 def test_going_on_from_folded_weights_changes_nothing_at_first(tmp_path: Path) -> None:
@@ -196,6 +217,6 @@ def test_a_full_disk_leaves_the_last_save(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_split_that_cannot_validate_is_an_error(tmp_path: Path) -> None:
     alone = ToyClips(1, each=4)
     with pytest.raises(ValueError, match="at least two identities"):
-        train(FULL, CLIPS, alone, tmp_path / "a", ORIGIN, device="cpu")
+        train(FULL, CLIPS, alone, tmp_path / "a", ORIGIN, group=ALONE)
     with pytest.raises(ValueError, match="must hold real and fake clips"):
-        train(FINE, CLIPS, ToyClips(4), tmp_path / "b", ORIGIN, device="cpu")
+        train(FINE, CLIPS, ToyClips(4), tmp_path / "b", ORIGIN, group=ALONE)

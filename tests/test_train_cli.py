@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +14,11 @@ import torch
 from tests.toy_clips import SMALL
 from training import provenance
 from training.cli import main
+from training.clips import Split
+from training.distributed import Processes
+from training.recipe_file import load_recipe
+from training.shard_set import open_split
+from training.train import measure
 from vfd.checkpoint import load_checkpoint
 from vfd.model_config import PRESETS
 
@@ -65,8 +73,51 @@ def test_a_sweep_trains_once_for_every_value_and_seed(people: Path, tmp_path: Pa
         ("2", "1"),
         ("2", "2"),
     ]
-    assert all(0 <= float(row["synthetic"]) <= 1 for row in rows)
-    assert (tmp_path / "out" / "2-seed1.safetensors").exists()
+    for row in rows:
+        trained = tmp_path / "out" / f"{row['loss.negatives']}-seed{row['seed']}.safetensors"
+        recipe_of_row = load_recipe(str(recipe), {"run.line": "recorded"})
+        clips = open_split(people, Split.TEST)
+        again = measure(recipe_of_row, clips, trained, Processes(0, 1, torch.device("cpu")))
+        assert float(row["synthetic"]) == pytest.approx(again)
+
+
+def one_of_two(people: str, out: str) -> None:
+    """`vfd-train sweep` in a process of its own, which the environment tells its rank."""
+    PRESETS["nano"] = SMALL  # type: ignore[index]
+    torch.set_num_threads(1)
+    words = ["sweep", f"{out}.toml", "--data", f"synthetic={people}", "--out", out]
+    assert main([*words, *QUICK]) == 0
+
+
+def test_of_two_processes_one_prints_and_writes(people: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (tmp_path / "out.toml").write_text(
+        'base = "synthetic-finetune-from-scratch"\n'
+        '[sweep]\nfield = "loss.negatives"\nvalues = [1, 2]\nseeds = [1]\n'
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    program = f"from tests.test_train_cli import *; one_of_two({str(people)!r}, {str(out)!r})"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            env={**os.environ, **place, "WORLD_SIZE": "2", "RANK": str(rank)},
+            cwd=Path(__file__).parents[1],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    try:
+        said = [process.communicate(timeout=100)[0] for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    assert [process.returncode for process in started] == [0, 0]
+    assert said[0].count("test on synthetic: AUC") == 2
+    assert said[1] == ""
+    assert len((out / "sweep.csv").read_text().splitlines()) == 3
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,20 @@
 """Projections by hand, and the input pipeline really measured."""
 
+from pathlib import Path
+
 import pytest
 
-from training.capacity import Gpu, InputRate, Plan, markdown, project, sample_tflop
+from tests.shards import finished, written
+from training.capacity import (
+    Gpu,
+    InputRate,
+    Plan,
+    input_rate,
+    markdown,
+    project,
+    sample_tflop,
+)
+from training.clips import Clip
 from vfd.cost import flops, parameters
 from vfd.model_config import PRESETS
 
@@ -35,6 +47,15 @@ def test_gradients_cross_a_slower_wire_between_machines() -> None:
     assert BASE.batch / beyond.samples_per_s == pytest.approx(computing_s + exchange_s)
     assert beyond.waiting > within.waiting
     assert within.cores_per_gpu is None
+
+
+@pytest.mark.parametrize("preset", ["nano", "vgg"])
+def test_the_input_pipeline_is_measured_for_every_family(tmp_path: Path, preset: str) -> None:
+    clips = [Clip("set", str(k), f"id{k}") for k in range(2)]
+    written(tmp_path, clips, lines=("recorded", "train-1"))
+    rate = input_rate(finished(tmp_path), preset)
+    assert rate.samples == 8
+    assert rate.samples_per_s > 0
 
 
 def test_a_small_batch_wastes_many_gpus_and_the_report_says_so() -> None:

@@ -28,6 +28,9 @@ def test_the_wheel_holds_the_product_and_no_tests(tmp_path: Path) -> None:
         "training/call.py",
         "training/readers/voxceleb2.py",
         "engines/samples.npz",
+        "training/data/table1.csv",
+        *(f"training/recipes/{path.name}" for path in (ROOT / "training/recipes").glob("*.toml")),
     ):
         assert needed in names
+    assert "training/recipes/paper-pretrain.toml" in names
     assert wheel.stat().st_size < 20_000_000

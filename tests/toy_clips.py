@@ -22,12 +22,14 @@ SMALL = ModelConfig("toy", 16, 2, 2, 16, (56, 56), (128, 60))
 @dataclass(frozen=True)
 class ToyClips:
     """`identities` people with `each` real clips and `fakes` fake ones a person. A person has a
-    tone and a colour, somewhat different in every clip; a fake takes the next person's tone. One
-    crop in the recording, two in the one variant "call"."""
+    tone and a colour, somewhat different in every clip; a fake takes the next person's tone, and in
+    the first `cloned_voices` fakes of each the face is known to be genuine. One crop in the
+    recording, two in the one variant "call"."""
 
     identities: int
     each: int = 1
     fakes: int = 0
+    cloned_voices: int = 0
     known_traits: bool = True
     trained_on: str = "synthetic people v1"
 
@@ -39,8 +41,16 @@ class ToyClips:
         return np.arange(len(self)) % self.identities
 
     @property
+    def names(self) -> list[str]:
+        return [str(k) for k in range(self.identities)]
+
+    @property
     def real(self) -> NDArray[np.bool_]:
         return np.arange(len(self)) < self.identities * self.each
+
+    @property
+    def genuine_face(self) -> NDArray[np.bool_]:
+        return np.arange(len(self)) < self.identities * (self.each + self.cloned_voices)
 
     @property
     def source(self) -> NDArray[np.int64]:

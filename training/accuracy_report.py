@@ -5,17 +5,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from training import headway
 from training.evaluate import BEST, Evaluation
+from training.lines import in_words
 from training.measures import Result, as_dict
 from vfd.metrics import Interval
 
 RATES = (("0.05", "5 %"), ("0.01", "1 %"), ("0.001", "0.1 %"))
 
 
-def write_report(evaluations: Sequence[Evaluation], folder: Path, command: str) -> None:
-    """`accuracy.md` and `accuracy.json` in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "accuracy.md").write_text(markdown(evaluations, command), encoding="utf-8")
+def write_report(
+    evaluations: Sequence[Evaluation],
+    folder: Path,
+    command: str,
+    pictures: Mapping[str, Sequence[Path]],
+) -> None:
+    """`accuracy.md` and `accuracy.json` in `folder`, which holds the `pictures` of each evaluation
+    by its name."""
+    text = "\n".join([markdown(evaluations, command), *_links(pictures)])
+    (folder / "accuracy.md").write_text(text, encoding="utf-8")
     (folder / "accuracy.json").write_text(as_json(evaluations, command) + "\n", encoding="utf-8")
 
 
@@ -32,6 +40,8 @@ def markdown(evaluations: Sequence[Evaluation], command: str) -> str:
     lines = ["# Accuracy", "", *_what_it_says(evaluations), ""]
     for evaluation in evaluations:
         lines += [f"## {evaluation.name}", "", *_scorers(evaluation), ""]
+        if near := headway.markdown(evaluation):
+            lines += [*near, ""]
         lines += [*_rates(evaluation), ""]
         if evaluation.neutral:
             lines += [*_neutral(evaluation), ""]
@@ -79,8 +89,10 @@ def _what_it_says(evaluations: Sequence[Evaluation]) -> list[str]:
 
 def _scorers(evaluation: Evaluation) -> list[str]:
     result = evaluation.result
+    sent = in_words(str(evaluation.data.get("line", "")))
     lines = [
-        f"{result.n_identities} identities, {result.n_real} real and {result.n_fake} other pairs.",
+        f"{result.n_identities} identities, {result.n_real} real and {result.n_fake} other pairs."
+        f"{sent and f' {sent}'}",
         "",
         "| scorer | AUC | AUC within one sex | EER | AP | accuracy | coverage |",
         "|-|-|-|-|-|-|-|",
@@ -143,6 +155,14 @@ def _slices(evaluation: Evaluation) -> list[str]:
     return lines
 
 
+def _links(pictures: Mapping[str, Sequence[Path]]) -> list[str]:
+    lines = ["## Pictures", ""]
+    for name, paths in pictures.items():
+        listed = ", ".join(f"[{path.stem.rsplit('-', 1)[0]}]({path.name})" for path in paths)
+        lines += [f"{name}: {listed}", ""]
+    return lines
+
+
 def _facts(values: Mapping[str, str]) -> list[str]:
     return ["| | |", "|-|-|", *(f"| {name} | {value} |" for name, value in values.items())]
 
@@ -154,6 +174,7 @@ def _as_json(evaluation: Evaluation) -> dict[str, Any]:
         "slices": [
             {"by": s.attribute, "where": s.condition} | as_dict(s.result) for s in evaluation.slices
         ],
+        **headway.as_json(evaluation),
         "neutralised": {n.trait: _neutral_json(n.model, n.best) for n in evaluation.neutral},
         "provenance": evaluation.provenance,
         "data": {name: str(value) for name, value in evaluation.data.items()},

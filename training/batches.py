@@ -34,7 +34,11 @@ class Clips(Protocol):
     @property
     def identities(self) -> int: ...
     @property
+    def names(self) -> Sequence[str]: ...
+    @property
     def real(self) -> NDArray[np.bool_]: ...
+    @property
+    def genuine_face(self) -> NDArray[np.bool_]: ...
     @property
     def source(self) -> Numbers: ...
     @property
@@ -195,8 +199,11 @@ class Batches(torch.utils.data.Dataset[Batch]):
 
 def few(clips: Clips, recipe: Recipe) -> tuple[Numbers, Numbers]:
     """Real and fake clips to fine-tune on: all, or `data.real_clips` real ones and the fakes made
-    from their sources (Fig. 11a; that fakes shrink along is our reading)."""
+    from their sources (Fig. 11a; that fakes shrink along is our reading). InfoNCE takes faces alone
+    for negatives: fakes whose face is genuine are none to it."""
     real, fake = np.flatnonzero(clips.real), np.flatnonzero(~clips.real)
+    if recipe.loss.objective == "info-nce":
+        fake = fake[~clips.genuine_face[fake]]
     wanted = recipe.data.real_clips
     if wanted > len(real):
         raise ValueError(f"data.real_clips: {wanted} wanted, the training split has {len(real)}")

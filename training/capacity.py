@@ -115,6 +115,11 @@ def input_rate(folder: Path, preset: str) -> InputRate:
         "optimiser.batch": size,
         "data.faces_each": 1,
         "loss.trait_weight": 0.0,
+        # what not every preset can be trained with, and the input pipeline does not feel
+        "model.batch_norm": False,
+        "model.initial": "paper",
+        "model.keep_voice": 1.0,
+        "model.keep_face": 1.0,
     }
     batches = Batches(clips, load_recipe("synthetic-nano", changes))
     batches[1]  # opens files

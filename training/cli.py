@@ -1,4 +1,5 @@
-"""`vfd-train`: prepare synthetic people, pre-train on them, evaluate on people never seen."""
+"""`vfd-train`: turn data sets or synthetic people into shards, train models by recipes, and
+measure, compare and calibrate them on people never seen."""
 
 import argparse
 import sys

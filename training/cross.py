@@ -6,7 +6,7 @@ from pathlib import Path
 
 from training.accuracy_report import interval
 from training.evaluate import Protocol, score_checkpoint
-from training.measures import Result, difference, result_of, same_sex
+from training.measures import Result, differences, result_of
 from training.score_files import ScoreTable, common_rows
 from vfd.checkpoint import load_checkpoint
 from vfd.intervals import Measured
@@ -52,15 +52,10 @@ def compare_scores(
     resamples: int,
     thresholds: tuple[float | None, float | None] = (None, None),
 ) -> tuple[Measured, int]:
-    """`ours` less `theirs` by a paired bootstrap over identities, `auc_same_sex` among it where
-    sexes are known, and how many pairs both scored."""
+    """`ours` less `theirs` by a paired bootstrap over identities, and how many pairs both
+    scored."""
     first, second = common_rows(ours, theirs)
-    measured = difference(first, second, thresholds, resamples)
-    rows = same_sex(first)
-    if rows is not None and first.real[rows].any() and not first.real[rows].all():
-        within = difference(first.rows(rows), second.rows(rows), resamples=resamples)
-        measured |= {"auc_same_sex": within["auc"]}
-    return measured, len(first)
+    return differences(first, second, thresholds, resamples), len(first)
 
 
 def difference_markdown(measured: Measured, pairs: int, names: Sequence[str]) -> str:

@@ -41,7 +41,7 @@ def processes(device: str = "auto") -> Iterator[Processes]:
     `device`: "auto" takes the GPU of this process's local rank, or the CPU where there is none.
     """
     rank, count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    place = _device(device)
+    place = device_of(device)
     if count > 1:
         backend = "nccl" if place.type == "cuda" else "gloo"
         dist.init_process_group(backend, timeout=TIMEOUT)
@@ -52,11 +52,14 @@ def processes(device: str = "auto") -> Iterator[Processes]:
             dist.destroy_process_group()
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
+    """Of this process. Raises ValueError for "cuda" where there is none."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name != "cuda":
         return torch.device(name)
+    if not torch.cuda.is_available():
+        raise ValueError("--device cuda: there is no GPU here that torch can use")
     place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     torch.cuda.set_device(place)
     return place
@@ -65,6 +68,12 @@ def _device(name: str) -> torch.device:
 def together() -> bool:
     """Several processes train."""
     return dist.is_available() and dist.is_initialized()
+
+
+def wait() -> None:
+    """Until all processes are here: what the first wrote before is there for the others."""
+    if together():
+        dist.barrier()
 
 
 def rank() -> int:

@@ -13,8 +13,9 @@ import torch
 
 from training.baseline import fit_baseline
 from training.clips import Split
+from training.distributed import device_of
 from training.evidence import Evidence, gather
-from training.measures import RESAMPLES, Result, pooled, result_of
+from training.measures import RESAMPLES, Result, differences, pooled, result_of
 from training.neutral import Neutral, best_possible, neutralised
 from training.pairs import SWAPS, Pairs, clip_pairs, swapped_pairs, table_of
 from training.readers.synthetic import is_synthetic
@@ -23,6 +24,7 @@ from training.shard_files import REPORT
 from training.shard_set import ShardSet, open_split
 from training.slices import slices
 from vfd.checkpoint import Calibration, Checkpoint, load_checkpoint
+from vfd.intervals import Measured
 from vfd.metrics import best_threshold
 from vfd.model import VfdModel
 
@@ -38,13 +40,14 @@ PairsKind = Literal["auto", "clips", "swaps"]
 class Protocol:
     """How pairs are made. `pairs`: "clips" judges each clip as real or fake, "swaps" real clips
     against faces of others; "auto" takes the first for sets that hold fakes other than drawn ones.
-    `windows` and `crops` of each clip at most."""
+    `windows` and `crops` of each clip at most, embedded on `device` ("auto", "cpu", "cuda")."""
 
     split: Split = Split.TEST
     line: str = "call"
     pairs: PairsKind = "auto"
     windows: int = 2
     crops: int = 2
+    device: str = "auto"
     swaps: int = SWAPS
     seed: int = 0
     resamples: int = RESAMPLES
@@ -59,14 +62,16 @@ class SliceResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """`tables` and `results` by scorer, the first being the one that this is about. `calibration`
-    and `evidence` of a checkpoint. `provenance` and `data` are facts to print."""
+    """`tables` and `results` by scorer, the first being the one that this is about. `differences`
+    of its AUCs from those of others. `calibration` and `evidence` of a checkpoint. `provenance`
+    and `data` are facts to print."""
 
     name: str
     tables: dict[str, ScoreTable]
     results: dict[str, Result]
     slices: list[SliceResult]
     neutral: list[Neutral] = field(default_factory=list)
+    differences: dict[str, Measured] = field(default_factory=dict)
     calibration: Calibration | None = None
     evidence: Evidence | None = None
     provenance: dict[str, str] = field(default_factory=dict)
@@ -113,6 +118,11 @@ def evaluate(checkpoint: Path, folder: Path, protocol: Protocol) -> Evaluation:
         results=results,
         slices=_sliced(table, threshold, protocol.resamples),
         neutral=neutralised(table, tables[BEST], fewer) if synthetic else [],
+        differences={
+            name: _of_aucs(differences(*_scored(table, tables[name]), resamples=protocol.resamples))
+            for name in (BEST, TRIVIAL)
+            if name in tables and results[name].auc is not None
+        },
         calibration=loaded.info.calibration,
         evidence=evidence,
         provenance=provenance(checkpoint, loaded),
@@ -133,7 +143,7 @@ def gather_pairs(
 ) -> tuple[Evidence, Pairs, ScoreTable]:
     """What a checkpoint makes of a split, which pairs are judged, and their scores."""
     clips = open_split(folder, protocol.split)
-    model = VfdModel.from_checkpoint(checkpoint).eval()
+    model = VfdModel.from_checkpoint(checkpoint).eval().to(device_of(protocol.device))
     evidence = gather(model, clips, protocol.line, protocol.windows, protocol.crops)
     clips.close()
     pairs = _pairs(evidence, protocol)
@@ -204,6 +214,16 @@ def _sliced(table: ScoreTable, threshold: float | None, resamples: int) -> list[
         SliceResult(s.attribute, s.condition, result_of(table.rows(s.rows), threshold, fewer))
         for s in slices(table)
     ]
+
+
+def _scored(first: ScoreTable, second: ScoreTable) -> tuple[ScoreTable, ScoreTable]:
+    """Rows that both scored, of two tables of the same rows."""
+    rows = first.scored & second.scored
+    return first.rows(rows), second.rows(rows)
+
+
+def _of_aucs(measured: Measured) -> Measured:
+    return {name: value for name, value in measured.items() if name.startswith("auc")}
 
 
 def provenance(checkpoint: Path, loaded: Checkpoint) -> dict[str, str]:

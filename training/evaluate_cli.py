@@ -41,6 +41,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--crops", type=int, default=2, help="of each clip, at most")
     how.add_argument("--threshold", type=float, help="lambda of --scores, chosen on other data")
     how.add_argument("--validation-scores", type=Path, help="CSV to choose that lambda on")
+    how.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     how.add_argument("--seed", type=int, default=0, help="of the pairs")
     how.add_argument("--resamples", type=int, default=1000, help="of the bootstrap")
     out = parser.add_argument_group("what comes out")
@@ -110,8 +111,8 @@ def _print(evaluations: "list[Evaluation]", options: argparse.Namespace) -> None
     if options.report is not None:
         from training.html_report import write_html  # matplotlib takes a second to load
 
-        write_report(evaluations, options.report, typed)
-        write_html(evaluations, options.report, typed)
+        pictures = write_html(evaluations, options.report, typed)
+        write_report(evaluations, options.report, typed, pictures)
 
 
 def _cross(options: argparse.Namespace) -> None:
@@ -167,6 +168,7 @@ def _protocols(options: argparse.Namespace) -> "list[Protocol]":
             pairs=options.pairs,
             windows=options.windows,
             crops=options.crops,
+            device=options.device,
             seed=options.seed,
             resamples=options.resamples,
         )

@@ -63,7 +63,8 @@ def _voices(
     model: VfdModel, clips: ShardSet, variant: Rows, windows: int
 ) -> tuple[Vectors, Rows, Floats, Floats, Floats]:
     rows: list[tuple[int, float, float, float]] = []
-    collected = _Batches(lambda part: model.embed_voice(torch.from_numpy(part)).numpy())
+    device = next(model.parameters()).device
+    collected = _Batches(lambda x: model.embed_voice(torch.from_numpy(x).to(device)).cpu().numpy())
     compute = FRONT_ENDS[model.config.front_end].compute
     for clip in range(len(clips)):
         audio = clips.audio(clip, int(variant[clip])).astype(np.float32) / np.float32(32_768)
@@ -82,7 +83,8 @@ def _faces(
 ) -> tuple[Vectors, Rows, Rows, Floats]:
     rows: list[tuple[int, int]] = []
     colours: list[Floats] = []
-    collected = _Batches(lambda part: model.embed_faces(torch.from_numpy(part)).numpy())
+    device = next(model.parameters()).device
+    collected = _Batches(lambda x: model.embed_faces(torch.from_numpy(x).to(device)).cpu().numpy())
     for clip in range(len(clips)):
         for number in range(min(crops, clips.crops(clip, int(variant[clip])))):
             crop = clips.crop(clip, number, int(variant[clip]))

@@ -27,22 +27,26 @@ code { background: #f3f5f9; padding: .1rem .3rem; overflow-wrap: anywhere; }
 """
 
 
-def write_html(evaluations: Sequence[Evaluation], folder: Path, command: str) -> Path:
-    """`accuracy.html` in `folder`, and its pictures beside it as PNG."""
+def write_html(
+    evaluations: Sequence[Evaluation], folder: Path, command: str
+) -> dict[str, list[Path]]:
+    """`accuracy.html` in `folder`, and beside it as PNG the pictures of each evaluation, by whose
+    name they are returned."""
     folder.mkdir(parents=True, exist_ok=True)
+    written: dict[str, list[Path]] = {}
     body = [to_html(markdown(evaluations, command)), "<h2>Pictures</h2>"]
     for number, evaluation in enumerate(evaluations, start=1):
         body.append(f"<h3>{html.escape(evaluation.name)}</h3>")
         for name, figure in pictures(evaluation):
             path = plots.save(figure, folder / f"{name}-{number}.png")
+            written.setdefault(evaluation.name, []).append(path)
             body.append(_figure(path, f"{name}: {evaluation.name}"))
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Accuracy</title>'
         f"<style>{STYLE}</style></head><body>{''.join(body)}</body></html>\n"
     )
-    path = folder / HTML
-    path.write_text(page, encoding="utf-8")
-    return path
+    (folder / HTML).write_text(page, encoding="utf-8")
+    return written
 
 
 def pictures(evaluation: Evaluation) -> Iterator[tuple[str, Figure]]:

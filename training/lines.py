@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from training import effects
-from training.clips import Split
+from training.clips import RECORDED, Split
 from training.codecs import (
     decode_h264,
     decode_opus,
@@ -25,6 +25,7 @@ from vfd.types import SAMPLE_RATE_HZ, Audio, Rgb
 
 Settings = dict[str, float | str]
 
+_NAMES: Final = {"vp8": "VP8", "h264": "H.264"}
 _REFERENCE_PX: Final = 640 * 360  # the picture that bit rates are stated for
 _MIN_BIT_RATE: Final = 30_000  # libvpx gives up below
 _MAX_HEIGHT_PX: Final = 720  # no call sends more
@@ -93,6 +94,22 @@ def lines_of(split: Split, training_variants: int) -> tuple[Line, ...]:
             return (CALL, LOW_RATE)
 
 
+def in_words(name: str) -> str:
+    """A sentence on the codecs of a line that tests go through; "" for any other name."""
+    if name == RECORDED:
+        return "As recorded, through no codec."
+    line = next((line for line in (CALL, LOW_RATE) if line.name == name), None)
+    if line is None:
+        return ""
+    video = " or ".join(_NAMES[codec] for codec in line.video_codecs)
+    lost = f", of which {_span(line.loss, 0.01)} % are lost" if any(line.loss) else ""
+    return (
+        f"Pictures went through {video} at {_span(line.video_bit_rate, 1e3)} kbit/s (640 by 360; "
+        f"others in proportion), voices through Opus at {_span(line.audio_bit_rate, 1e3)} kbit/s"
+        f"{lost}."
+    )
+
+
 def draw_settings(line: Line, rng: np.random.Generator) -> Settings:
     """What one clip gets."""
     return {
@@ -157,6 +174,11 @@ def _scaled(picture: Rgb, scale: float) -> Rgb:
     if size == (width, height):
         return picture
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _span(ends: tuple[float, float], unit: float) -> str:
+    low, high = (f"{end / unit:g}" for end in ends)
+    return low if low == high else f"{low} to {high}"
 
 
 def _rate(ends: tuple[int, int], rng: np.random.Generator) -> int:

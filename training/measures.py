@@ -73,6 +73,21 @@ def difference(
     return measure_difference(pair_set(first), pair_set(second), thresholds, resamples, seed)
 
 
+def differences(
+    first: ScoreTable,
+    second: ScoreTable,
+    thresholds: tuple[float | None, float | None] = (None, None),
+    resamples: int = RESAMPLES,
+) -> Measured:
+    """`difference`, and `auc_same_sex` among it where sexes are known."""
+    measured = difference(first, second, thresholds, resamples)
+    rows = same_sex(first)
+    if rows is not None and first.real[rows].any() and not first.real[rows].all():
+        within = difference(first.rows(rows), second.rows(rows), resamples=resamples)
+        measured |= {"auc_same_sex": within["auc"]}
+    return measured
+
+
 def pooled(table: ScoreTable, by: tuple[str, ...]) -> ScoreTable:
     """One row for each combination of the columns `by` (of clip, voice_id, face_id) and the label,
     with the mean of the scores there are: what patience gains. Attributes of the first row."""

@@ -136,6 +136,8 @@ def _video_looks(
         kept.append(frame)
         if not upcoming:
             return
+        if frame.time is None:
+            raise DropError(Drop.CORRUPT, f"{name}: a picture without a time")
         time_s = frame.time - (stream.start_time or 0) * float(stream.time_base or 0)
         if time_s < upcoming[0]:
             continue

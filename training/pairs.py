@@ -108,6 +108,7 @@ class _Described:
             "voice_sex": self._sexes.get(voice_id, ""),
             "face_sex": self._sexes.get(face_id, ""),
             "manipulation": shown.manipulation if one else "",
+            "forged": _forged(shown) if one else "",
             "speech": f"{e.speech[voice]:.3f}",
             "line": self._records[heard].variants[int(e.variant[heard])].line,
         }
@@ -137,6 +138,14 @@ class _Described:
 
     def _variant(self, clip: int) -> Variant:
         return self._records[clip].variants[int(self._evidence.variant[clip])]
+
+
+def _forged(clip: Clip) -> str:
+    """Which of voice and face, as FakeAVCeleb's categories B, C and D have it; "" for real clips
+    and where it is not labelled."""
+    kinds = {(False, True): "voice alone", (True, False): "face alone", (True, True): "both"}
+    known = clip.fake and clip.face_fake is not None and clip.voice_fake is not None
+    return kinds.get((bool(clip.face_fake), bool(clip.voice_fake)), "") if known else ""
 
 
 def _voice_of(clip: Clip) -> str:

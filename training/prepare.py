@@ -56,7 +56,7 @@ def prepare(
     with _claimed(out, _plan(dataset, chosen, options)):
         write_splits(out / SPLITS, dataset.name, splits)
         started_s = time.monotonic()
-        missing = [task for task in tasks if not _index(task).exists()]
+        missing = [task for task in tasks if not _is_done(task)]
         done = sum(len(task.entries) for task in tasks) - sum(len(t.entries) for t in missing)
         run(missing, done)
         headers = [ShardHeader.read(_index(task)) for task in tasks]
@@ -121,6 +121,15 @@ def _differences(path: Path, text: str, plan: dict[str, Any]) -> str:
     except ValueError as error:
         raise FileExistsError(f"{path}: is not a plan ({error}); choose another folder") from error
     return ", ".join(key for key in plan if old.get(key) != plan[key])
+
+
+def _is_done(task: ShardTask) -> bool:
+    """Its index is there, and its tar as long as the index says."""
+    index = _index(task)
+    tar = index.with_suffix(".tar")
+    if not index.exists() or not tar.exists():
+        return False
+    return tar.stat().st_size == ShardHeader.read(index).size
 
 
 def _index(task: ShardTask) -> Path:

@@ -4,12 +4,17 @@ import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+import cv2
 
 from training.clips import Clip, Split
-from training.drops import DropError, DroppedClip
+from training.drops import Drop, DropError, DroppedClip
 from training.samples import Effort, Entry, SampleMaker
 from training.shard_files import ShardHeader, ShardWriter
+
+# What decoders and detectors answer to media that nobody has thought of.
+_UNFORESEEN: Final = (ValueError, TypeError, LookupError, ArithmeticError, cv2.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class Tick(Protocol):
 def make_shard(task: ShardTask, tick: Tick = lambda: None) -> ShardHeader:
     """Prepares or drops every entry. After a kill nothing of it is there.
 
-    Raises OSError, naming the file, when it cannot be written.
+    Raises OSError, naming the file, when one cannot be read or the shard cannot be written.
     """
     started_s, started_cpu_s = time.monotonic(), time.process_time()
     maker = SampleMaker(task.effort)
@@ -44,6 +49,8 @@ def make_shard(task: ShardTask, tick: Tick = lambda: None) -> ShardHeader:
                     sample = maker.make(entry, task.split)
                 except DropError as drop:
                     dropped.append(DroppedClip(entry.clip.clip, drop.reason, drop.detail))
+                except _UNFORESEEN as error:
+                    dropped.append(DroppedClip(entry.clip.clip, Drop.UNREADABLE, repr(error)))
                 else:
                     with maker.stopwatch.stage("write"):
                         writer.add(key_of(entry.clip), sample)

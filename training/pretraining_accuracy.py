@@ -21,7 +21,6 @@ from training.pairs import Pairs
 from training.score_files import Floats
 
 Numbers = NDArray[np.int64]
-HEADS_SUFFIX = ".heads.pt"
 
 
 @dataclass(frozen=True, slots=True)

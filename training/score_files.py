@@ -9,7 +9,8 @@ One row for every scored pair of a voice and a face, with these columns:
     score      higher means "real" or "matches"; empty where the detector gave none
 
 and, where known, `time_s` (end of the window) and any further columns, by which accuracy is told
-apart: manipulation, voice_sex, face_sex, race, line, video_bit_rate, height, speech, brightness ...
+apart: manipulation, forged, voice_sex, face_sex, race, line, video_bit_rate, height, speech,
+brightness ...
 """
 
 import csv

@@ -1,6 +1,7 @@
 """Reads prepared clips: any crop and any voice of any clip, by its number, from anywhere."""
 
 import itertools
+import json
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from training.clips import Record, Split
 from training.readers import synthetic
-from training.shard_files import REPORT, parse_row
+from training.shard_files import REPORT, ShardHeader, parse_row
 from training.shard_table import ShardError, ShardTable
 from vfd.types import Rgb
 
@@ -25,8 +26,9 @@ class ShardSet:
     """One split of one or several prepared folders; see `open_split`.
 
     Clips are numbered from 0, identities as well, in the order of their names. `identity` (clips,)
-    int64, `real` (clips,) bool and `source` (clips,) int64 (clips of one number stem from one
-    source; the identity, where none is known) are whole; everything else is read when asked for.
+    int64, `real` (clips,) bool, `genuine_face` (clips,) bool (known not to be forged) and `source`
+    (clips,) int64 (clips of one number stem from one source; the identity, where none is known) are
+    whole; everything else is read when asked for.
     Can be pickled, and used after a fork and in threads.
     """
 
@@ -44,6 +46,7 @@ class ShardSet:
         self.names, self.identity = table.people()
         self.source = _numbers(table.sources)
         self.real: NDArray[np.bool_] = ~np.array(table.fakes, dtype=np.bool_)
+        self.genuine_face: NDArray[np.bool_] = np.array(table.genuine_faces, dtype=np.bool_)
         self.records = Records(indices, np.array(table.rows, dtype=np.int64))
         self._shard = np.array(table.rows, dtype=np.int64)[:, 0]
         self._first_variant = _starts(table.variants)
@@ -73,10 +76,6 @@ class ShardSet:
     @property
     def trained_on(self) -> str:
         return ", ".join(self.datasets)
-
-    def clips_of(self, identity: int) -> Integers:
-        """Numbers of the clips of an identity, real and fake."""
-        return np.flatnonzero(self.identity == identity).astype(np.int64)
 
     def variants(self, clip: int) -> int:
         """How many; 0 is as recorded."""
@@ -179,17 +178,34 @@ class Records(Sequence[Record]):
 def open_split(folders: Path | Sequence[Path], split: Split) -> ShardSet:
     """The clips of `split` in one or several folders that `vfd-train prepare` has filled.
 
-    Raises FileNotFoundError for a folder that is not finished, ShardError for shards that are cut
-    short or a split without clips.
+    Raises FileNotFoundError for a folder that is not finished, ShardError for shards that are
+    missing or cut short, or a split without clips.
     """
     indices: list[Path] = []
     for folder in [folders] if isinstance(folders, Path) else folders:
-        if not (folder / REPORT).exists():
-            raise FileNotFoundError(f"{folder}: not prepared to the end; no {REPORT}")
-        indices += sorted(folder.glob(f"{split}-*.jsonl"))
+        indices += _indices(folder, split)
     if not indices:
         raise ShardError(f"{folders}: split {split} has no clips")
     return ShardSet(indices, split)
+
+
+def _indices(folder: Path, split: Split) -> list[Path]:
+    """All that the report of the folder counts."""
+    path = folder / REPORT
+    if not path.exists():
+        raise FileNotFoundError(f"{folder}: not prepared to the end; no {REPORT}")
+    try:
+        wanted = json.loads(path.read_text())["clips_of_split"].get(split, 0)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ShardError(f"{path}: is no report of prepare ({error!r})") from error
+    found = sorted(folder.glob(f"{split}-*.jsonl"))
+    clips = sum(ShardHeader.read(index).clips for index in found)
+    if clips != wanted:
+        raise ShardError(
+            f"{folder}: {split} has {clips} clips, {REPORT} counts {wanted}: shards are missing or "
+            "of another run; prepare it again"
+        )
+    return found
 
 
 def _numbers(names: Sequence[str]) -> Integers:

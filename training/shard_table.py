@@ -21,6 +21,7 @@ class ShardTable:
         self.datasets: list[str] = []
         self.sources: list[str] = []
         self.fakes: list[bool] = []
+        self.genuine_faces: list[bool] = []
         self.variants: list[int] = []
         self.lines: list[str] = []
         self.crops: list[int] = []
@@ -59,6 +60,7 @@ class ShardTable:
         self.datasets.append(clip.dataset)
         self.sources.append(f"{clip.dataset}\n{clip.source or clip.identity}")
         self.fakes.append(clip.fake)
+        self.genuine_faces.append(not clip.fake or clip.face_fake is False)
         self.variants.append(len(record.variants))
         for number, variant in enumerate(record.variants):
             self.lines.append(variant.line)

@@ -1,7 +1,7 @@
 """Which rows of a table of scores to look at apart: by what was done to them and by who they are.
 
-Every slice names its condition. Real pairs stand in every slice by manipulation, since they have
-none; a row of which an attribute is unknown stands in no slice by it.
+Every slice names its condition. Real pairs stand in every slice by a kind of fakes, since they
+are of none; a row of which an attribute is unknown stands in no slice by it.
 """
 
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from training.score_files import Bools, Floats, ScoreTable, Strings
 
 CATEGORIES: Final = ("line", "race", "sex", "method", "video_codec")
 MANIPULATION: Final = "manipulation"
+KINDS_OF_FAKES: Final = (MANIPULATION, "forged")
 EDGES: Final = {
     "video_bit_rate": (150e3, 300e3, 600e3, 1.2e6, 2.5e6),  # bits a second
     "audio_bit_rate": (12e3, 20e3, 40e3),
@@ -43,7 +44,9 @@ def slices(table: ScoreTable) -> Iterator[Slice]:
     same = same_sex(table)
     if same is not None:
         yield Slice("negatives", "of the same sex", np.asarray(same))
-    yield from _by_manipulation(table)
+    for name in KINDS_OF_FAKES:
+        if name in table.attributes:
+            yield from _by_kind(name, table)
     for name in CATEGORIES:
         if name in table.attributes:
             yield from _by_value(name, table.attributes[name])
@@ -64,12 +67,10 @@ def numbers(column: Strings) -> Floats:
     return values
 
 
-def _by_manipulation(table: ScoreTable) -> Iterator[Slice]:
-    column = table.attributes.get(MANIPULATION)
-    if column is None:
-        return
+def _by_kind(name: str, table: ScoreTable) -> Iterator[Slice]:
+    column = table.attributes[name]
     for value in np.unique(column[~table.real & (column != "")]).tolist():
-        yield Slice(MANIPULATION, value, np.asarray(table.real | (column == value)))
+        yield Slice(name, value, np.asarray(table.real | (column == value)))
 
 
 def _by_value(name: str, column: Strings) -> Iterator[Slice]:

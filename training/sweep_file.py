@@ -2,6 +2,7 @@
 one for each set that was measured."""
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 Sweep = dict[str, list[float]]
@@ -15,6 +16,14 @@ def read_sweep(path: Path) -> Sweep:
     if not rows:
         raise ValueError(f"{path}: there is no row below the header")
     return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def write_sweep(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """One row at least; all have the columns of the first."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _numbers(path: Path, line: int, row: dict[str, str]) -> dict[str, float]:

@@ -6,7 +6,9 @@ processes: `torchrun --nproc-per-node N -m training.cli train ...`.
 """
 
 import dataclasses
+import hashlib
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any, Final
 import torch
 
 from training.batches import Batches, Clips, load
-from training.distributed import Processes, gather, processes
+from training.distributed import Processes, gather, wait
 from training.heads import BatchNorm
 from training.initialise import TensorMapping, begin_from
 from training.network import TrainedModel, neutral_batch_norm
@@ -78,7 +80,7 @@ def train(
     out: Path,
     origin: Origin,
     *,
-    device: str = "auto",
+    group: Processes,
     workers: int = 0,
 ) -> float:
     """Learns from `clips`, writes the checkpoint that does best on `held_out` to `out`, and returns
@@ -86,61 +88,63 @@ def train(
 
     Beside it: `<out>.state.pt` to go on from, `<out>.heads.pt`, and the folder `<out>.log` for
     TensorBoard.
-    `workers`: processes that read ahead. Raises TrainingError for a state of another recipe,
-    CheckpointError for a start that does not fit, ValueError for data that do not.
+    `group`: this process and those that train with it, of which the first writes; all return when
+    it has. `workers`: processes that read ahead. Raises TrainingError for a state of another
+    recipe, other data or another start, CheckpointError for a start that does not fit, ValueError
+    for data that do not.
     """
-    with processes(device) as group:
-        torch.manual_seed(recipe.run.seed)
-        batches = Batches(clips, recipe, group.rank, group.count)
-        model = TrainedModel(recipe, clips.identities, batches.traits)
-        with closing(Trainer(model, recipe, group)) as trainer, ExitStack() as stack:
-            standing = _resume(trainer, recipe, state_path(out))
-            if standing.step == 0 and origin.start is not None:
-                begin_from(model, origin.start, origin.mapping)
-                _settle(model, batches, group)
-            if standing.ended:
-                return standing.best
-            log = out.with_name(f"{out.name}.log")
-            progress = None
-            if group.first:
-                progress = Progress(recipe, log, standing.step, group.device)
-                stack.callback(progress.close)
-            steps = load(batches, range(standing.step + 1, recipe.optimiser.steps + 1), workers)
-            for batch in steps:
-                standing.step += 1
-                parts = trainer.step(batch, standing.step)
-                if progress:
-                    progress.step(standing.step, parts)
-                if _is_due(standing.step, recipe):
-                    found = validate(model, held_out, recipe, group)
-                    better = standing.judge(found.figures["AUC"], recipe)
-                    if progress:
-                        progress.validated(standing.step, found.figures, best=better)
-                        if better:
-                            _write(model, found, clips.trained_on, out, origin)
-                if progress and (standing.ended or standing.step % recipe.run.save_every == 0):
-                    save_state(trainer, recipe, standing, state_path(out))
-                if standing.ended:
-                    break
-            if progress:
-                progress.ended(standing.step)
+    torch.manual_seed(recipe.run.seed)
+    batches = Batches(clips, recipe, group.rank, group.count)
+    model = TrainedModel(recipe, clips.identities, batches.traits)
+    sources = _sources(recipe, clips, held_out, origin)
+    with closing(Trainer(model, recipe, group)) as trainer, ExitStack() as stack:
+        standing = _resume(trainer, sources, state_path(out))
+        if standing.step == 0 and origin.start is not None:
+            begin_from(model, origin.start, origin.mapping)
+            _settle(model, batches, group)
+        if standing.ended:
             return standing.best
+        log = out.with_name(f"{out.name}.log")
+        progress = None
+        if group.first:
+            progress = Progress(recipe, log, standing.step, group.device)
+            stack.callback(progress.close)
+        steps = load(batches, range(standing.step + 1, recipe.optimiser.steps + 1), workers)
+        for batch in steps:
+            standing.step += 1
+            parts = trainer.step(batch, standing.step)
+            if progress:
+                progress.step(standing.step, parts)
+            if _is_due(standing.step, recipe):
+                found = validate(model, held_out, recipe, group)
+                better = standing.judge(found.figures["AUC"], recipe)
+                if progress:
+                    progress.validated(standing.step, found.figures, best=better)
+                    if better:
+                        _write(model, found, clips.trained_on, out, origin)
+            if progress and (standing.ended or standing.step % recipe.run.save_every == 0):
+                save_state(trainer, sources, standing, state_path(out))
+            if standing.ended:
+                break
+        if progress:
+            progress.ended(standing.step)
+        wait()
+        return standing.best
 
 
-def measure(recipe: Recipe, clips: Clips, checkpoint: Path, device: str = "auto") -> float:
+def measure(recipe: Recipe, clips: Clips, checkpoint: Path, group: Processes) -> float:
     """The AUC of a trained model on other clips, as validation takes it."""
     settled = dataclasses.replace(
         recipe, model=dataclasses.replace(recipe.model, batch_norm=False)
     )  # it is folded into the towers
-    with processes(device) as group:
-        torch.manual_seed(0)
-        model = TrainedModel(settled, 1, 1)
-        begin_from(model, checkpoint)
-        heads = torch.load(heads_path(checkpoint), map_location="cpu", weights_only=True)
-        if model.heads.classifier is not None:
-            model.heads.classifier.weight.data.copy_(heads["classifier.weight"])
-            model.heads.classifier.bias.data.copy_(heads["classifier.bias"])
-        return validate(model.to(group.device), clips, settled, group).figures["AUC"]
+    torch.manual_seed(0)
+    model = TrainedModel(settled, 1, 1)
+    begin_from(model, checkpoint)
+    heads = torch.load(heads_path(checkpoint), map_location="cpu", weights_only=True)
+    if model.heads.classifier is not None:
+        model.heads.classifier.weight.data.copy_(heads["classifier.weight"])
+        model.heads.classifier.bias.data.copy_(heads["classifier.bias"])
+    return validate(model.to(group.device), clips, settled, group).figures["AUC"]
 
 
 def heads_path(checkpoint: Path) -> Path:
@@ -158,11 +162,13 @@ def _is_due(step: int, recipe: Recipe) -> bool:
     return step % recipe.run.validate_every == 0 or step == recipe.optimiser.steps
 
 
-def save_state(trainer: Trainer, recipe: Recipe, standing: Standing, path: Path) -> None:
-    """Replaces the file at once or not at all. Raises TrainingError when it cannot be written; the
-    one before stays."""
+def save_state(
+    trainer: Trainer, sources: Mapping[str, Any], standing: Standing, path: Path
+) -> None:
+    """`sources`: all that decides the training. Replaces the file at once or not at all. Raises
+    TrainingError when it cannot be written; the one before stays."""
     state = {
-        "recipe": dataclasses.asdict(recipe),
+        "sources": sources,
         "standing": dataclasses.asdict(standing),
         "model": trainer.model.state_dict(),
         "optimiser": trainer.optimiser.state_dict(),
@@ -184,18 +190,45 @@ def _save(value: object, path: Path) -> None:
         raise TrainingError(f"{path}: cannot be written ({error}); the last save stays") from error
 
 
-def _resume(trainer: Trainer, recipe: Recipe, path: Path) -> Standing:
+def _sources(recipe: Recipe, clips: Clips, held_out: Clips, origin: Origin) -> dict[str, Any]:
+    """All that decides a training, to tell its state from that of another: names and amounts of the
+    data stand for the data. Raises OSError for a start that cannot be read."""
+    begun = None
+    if origin.start is not None:
+        with origin.start.open("rb") as file:
+            begun = hashlib.file_digest(file, "sha256").hexdigest()
+    mapping = None
+    if origin.mapping is not None:
+        mapping = repr((dict(origin.mapping.tensors), sorted(origin.mapping.transposed)))
+    return {
+        "recipe": dataclasses.asdict(recipe),
+        "data": {"train": _facts(clips), "validation": _facts(held_out)},
+        "start": {"sha256": begun, "mapping": mapping},
+    }
+
+
+def _facts(clips: Clips) -> dict[str, Any]:
+    names = hashlib.sha256("\n".join(clips.names).encode()).hexdigest()
+    return {
+        "sets": clips.trained_on,
+        "clips": len(clips),
+        "identities": clips.identities,
+        "sha256_of_names": names,
+    }
+
+
+def _resume(trainer: Trainer, sources: Mapping[str, Any], path: Path) -> Standing:
     """Where the state of an earlier call left off; the beginning if there is none."""
     if not path.exists():
         return Standing()
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        before = state["recipe"]
+        before = state["sources"]
     except Exception as error:  # a broken pickle may raise anything
         raise TrainingError(f"{path}: is no state of a training ({error}); remove it") from error
-    if changed := _changed(before, dataclasses.asdict(recipe), ""):
+    if changed := _changed(before, sources, ""):
         raise TrainingError(
-            f"{path}: belongs to another recipe ({', '.join(changed)}); choose another --out, or "
+            f"{path}: belongs to another training ({', '.join(changed)}); choose another --out, or "
             "remove it to begin again"
         )
     trainer.model.load_state_dict(state["model"])

@@ -1,7 +1,7 @@
 """`vfd-train train`, `sweep` and `recipes`."""
 
 import argparse
-import csv
+import itertools
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,8 +12,10 @@ from training.provenance import command, commit
 from training.recipe import Recipe
 from training.recipe_file import RecipeError, load_recipe, recipe_names
 from training.shard_set import ShardSet, open_split
+from training.sweep_file import write_sweep
 
 if TYPE_CHECKING:
+    from training.distributed import Processes
     from training.train import Origin
 
 
@@ -56,29 +58,32 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    from training.distributed import processes  # torch: not for the workers of prepare
+
     recipe = load_recipe(options.recipe, _changes(options.changes))
-    _run(recipe, options, options.out)
+    with processes(options.device) as group:
+        _run(recipe, options, options.out, group)
 
 
 def _sweep(options: argparse.Namespace) -> None:
     """Goes on with what an earlier call left unfinished; `sweep.csv` grows by a row at a time."""
+    from training.distributed import processes
+
     changes = _changes(options.changes)
     sweep = load_recipe(options.recipe, changes).sweep
     if not sweep.field:
         raise RecipeError(f"{options.recipe}: sweep.field is missing; `train` runs a single recipe")
     rows = []
-    for value in sweep.values:
-        for seed in sweep.seeds:
+    with processes(options.device) as group:
+        for value, seed in itertools.product(sweep.values, sweep.seeds):
             plain = int(value) if value.is_integer() else value
             varied = {**changes, sweep.field: plain, "run.seed": seed}
             recipe = load_recipe(options.recipe, varied)
             out = options.out / f"{plain}-seed{seed}.safetensors"
-            found = _run(recipe, options, out)
+            found = _run(recipe, options, out, group)
             rows.append({sweep.field: plain, "seed": seed, **found})
-            with (options.out / "sweep.csv").open("w", newline="") as file:
-                writer = csv.DictWriter(file, list(rows[0]))
-                writer.writeheader()
-                writer.writerows(rows)
+            if group.first:
+                write_sweep(options.out / "sweep.csv", rows)
 
 
 def _recipes(_: argparse.Namespace) -> None:
@@ -88,9 +93,11 @@ def _recipes(_: argparse.Namespace) -> None:
         print(f"{name:{width}}  {load_recipe(name).about}")
 
 
-def _run(recipe: Recipe, options: argparse.Namespace, out: Path) -> dict[str, float]:
+def _run(
+    recipe: Recipe, options: argparse.Namespace, out: Path, group: "Processes"
+) -> dict[str, float]:
     """Trains, then measures the test sets; AUC by where it was measured."""
-    from training.train import measure, train  # torch: not for the workers of prepare
+    from training.train import measure, train
 
     folders = _folders(recipe, options.data)
     found = train(
@@ -99,14 +106,15 @@ def _run(recipe: Recipe, options: argparse.Namespace, out: Path) -> dict[str, fl
         open_split(folders[recipe.data.train], Split.VALIDATION),
         out,
         _origin(recipe, options),
-        device=options.device,
+        group=group,
         workers=options.workers,
     )
     areas = {"validation": found}
     for name in recipe.data.test:
         clips: ShardSet = open_split(folders[name], Split.TEST)
-        areas[name] = measure(recipe, clips, out, device=options.device)
-        print(f"test on {name}: AUC {areas[name]:.4f}", flush=True)
+        areas[name] = measure(recipe, clips, out, group)
+        if group.first:
+            print(f"test on {name}: AUC {areas[name]:.4f}", flush=True)
     return areas
 
 

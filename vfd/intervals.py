@@ -27,8 +27,9 @@ Measured = dict[str, Interval]
 
 
 class PairSet:
-    """Scored pairs and whose they are: four arrays of one length, as for
-    `vfd.metrics.auc_interval`. Raises ValueError for NaN or when one kind is missing."""
+    """Scored pairs and whose they are, four arrays of one length: the score, whether voice and
+    face are one person's, and the identities of both.
+    Raises ValueError for NaN or when one kind is missing."""
 
     def __init__(
         self, scores: ArrayLike, matched: ArrayLike, voice_ids: ArrayLike, face_ids: ArrayLike

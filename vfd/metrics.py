@@ -57,14 +57,9 @@ def roc(positive: ArrayLike, negative: ArrayLike) -> Roc:
     )
 
 
-def eer(positive: ArrayLike, negative: ArrayLike) -> float:
-    """Equal error rate: where as many negatives are accepted as positives are refused, in [0, 1];
-    interpolated linearly between the two points of the curve around it."""
-    return eer_of(roc(positive, negative))
-
-
 def eer_of(curve: Roc) -> float:
-    """The equal error rate of a curve."""
+    """The equal error rate of a curve: where as many negatives are accepted as positives are
+    refused, in [0, 1]; interpolated linearly between the two points around it."""
     excess = curve.fpr - (1 - curve.tpr)  # rises from -1 to 1
     after = int(np.argmax(excess >= 0))
     before = after - 1
@@ -72,22 +67,10 @@ def eer_of(curve: Roc) -> float:
     return float(curve.fpr[before] + share * (curve.fpr[after] - curve.fpr[before]))
 
 
-def tpr_at_fpr(positive: ArrayLike, negative: ArrayLike, fpr: float) -> float:
-    """The largest share of positives accepted by a threshold that accepts at most the share `fpr`
-    of the negatives (both in [0, 1])."""
-    curve = roc(positive, negative)
-    return float(curve.tpr[curve.fpr <= fpr].max())
-
-
-def average_precision(positive: ArrayLike, negative: ArrayLike) -> float:
-    """Mean precision over the positives, in (0, 1]: the sum over thresholds of the precision times
-    the recall gained. Worthless scores reach the share of positives, so name it beside."""
-    positives, negatives = _checked(positive), _checked(negative)
-    return average_precision_of(roc(positives, negatives), len(positives), len(negatives))
-
-
 def average_precision_of(curve: Roc, positives: float, negatives: float) -> float:
-    """The average precision of a curve over so many pairs, or of such weight, of each kind."""
+    """Mean precision over the positives, in (0, 1], of a curve over so many pairs, or of such
+    weight, of each kind: the sum over thresholds of the precision times the recall gained.
+    Worthless scores reach the share of positives, so name it beside."""
     true, false = curve.tpr[1:] * positives, curve.fpr[1:] * negatives
     return float(np.diff(curve.tpr) @ (true / np.maximum(true + false, 1e-300)))
 
@@ -102,30 +85,6 @@ def best_threshold(positive: ArrayLike, negative: ArrayLike) -> float:
     return float(curve.thresholds[best : best + 2].mean())
 
 
-def auc_interval(
-    scores: ArrayLike,
-    matched: ArrayLike,
-    voice_ids: ArrayLike,
-    face_ids: ArrayLike,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> Interval:
-    """AUC with a percentile bootstrap over identities.
-
-    Four arrays of one length, a row for every scored pair: the score, whether voice and face are
-    one person's, and whose they are. Pairs of one person are not independent of each other, so
-    whole identities are drawn with replacement: a pair counts as often as its voice's identity was
-    drawn times how often its face's was; a pair of a single identity (every matched one, and a fake
-    that borrows from nobody known) counts once for each time.
-    """
-    is_match = np.asarray(matched, dtype=bool)
-    ranked = SortedScores(_checked(scores))
-    value = ranked.auc(np.ones(len(is_match)), is_match)
-    weights = drawn_weights(voice_ids, face_ids, resamples, seed)
-    low, high = np.nanpercentile([ranked.auc(w, is_match) for w in weights], [2.5, 97.5])
-    return Interval(value, float(low), float(high))
-
-
 def auc_difference_interval(
     scores: ArrayLike,
     others: ArrayLike,
@@ -135,9 +94,11 @@ def auc_difference_interval(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Interval:
-    """AUC of `scores` less AUC of `others`, two scores of the same pairs; other arguments as for
-    `auc_interval`. The same identities are drawn for both: what makes a pair hard for both cancels
-    out, and the interval is far narrower than that of either."""
+    """AUC of `scores` less AUC of `others`, two scores of the same pairs, with a percentile
+    bootstrap over identities (see `drawn_weights`). Five arrays of one length, a row for every
+    pair: both scores, whether voice and face are one person's, and whose they are. The same
+    identities are drawn for both: what makes a pair hard for both cancels out, and the interval is
+    far narrower than that of either."""
     is_match = np.asarray(matched, dtype=bool)
     weights = drawn_weights(voice_ids, face_ids, resamples, seed)
     first, second = SortedScores(_checked(scores)), SortedScores(_checked(others))
@@ -151,7 +112,13 @@ def auc_difference_interval(
 def drawn_weights(
     voice_ids: ArrayLike, face_ids: ArrayLike, resamples: int, seed: int
 ) -> Iterator[Floats]:
-    """For every resample, how often each pair counts; see `auc_interval`."""
+    """For every resample, how often each pair counts.
+
+    Pairs of one person are not independent of each other, so whole identities are drawn with
+    replacement: a pair counts as often as its voice's identity was drawn times how often its
+    face's was; a pair of a single identity (every matched one, and a fake that borrows from nobody
+    known) counts once for each time.
+    """
     names, rows = np.unique(np.concatenate([voice_ids, face_ids]), return_inverse=True)
     voices, faces = rows.reshape(2, -1)
     rng = np.random.default_rng(seed)

@@ -118,7 +118,8 @@ def _list_clip(path: Path, name: str, label: int, labels: Labels, told_apart: bo
 def _list_media(files: list[Path]) -> Media:
     if files[0].suffix.lower() in VIDEO_SUFFIXES:
         return FileMedia(files[0], files[0])
-    sound = Path(str(files[0]).replace("/face/", "/voice/")).with_suffix(".wav")
+    head, face, rest = str(files[0]).rpartition("/face/")  # others may be of where the set lies
+    sound = Path(f"{head}/voice/{rest}" if face else rest).with_suffix(".wav")
     return StillMedia(tuple(files), sound)
 
 
