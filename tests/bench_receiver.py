@@ -109,8 +109,8 @@ def report(rows: list[Row]) -> str:
     measured = [[cell(row.get(key)) for key, _ in COLUMNS] for row in rows]
     return f"""# The receiver
 
-Made by `make bench-receiver` on {processor}, {os.cpu_count()} cores, {platform.system()}
-{platform.release()}, Python {platform.python_version()}, {versions}.
+Made by `make bench-receiver` on {processor}, {os.cpu_count()} cores, {platform.system()},
+Python {platform.python_version()}, {versions}.
 
 Publishers are WebRTC peers in another process on another core that replay packets encoded
 beforehand: 30 frames a second at 1.5 Mbit/s (720p) or 0.6 Mbit/s (360p), Opus at 32 kbit/s with
