@@ -28,7 +28,8 @@ from tests.bench_room import Room
 from tests.fakes import until
 from vfd.types import ParticipantKey
 
-WARM_UP_S = 4.0
+WARM_UP_S = 10.0
+"""Whoever joined while others were still negotiating is placed anew after 5 s (ArrivalClock)."""
 CONNECT_TIMEOUT_S = 60.0
 LAG_SAMPLE_S = 0.05
 BURST_S = 3.0
