@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +38,9 @@ class Scorer:
         self._engine = engine
         self._faces_per_window = faces_per_window
         self._front_end = FRONT_ENDS[front_end]
-        self._faces: dict[FaceFrame, NDArray[np.float32]] = {}
-        """Embeddings of the faces that the last call used, by identity of the frame: a face is
-        looked at for several seconds, and the cache stays as small as one hop."""
+        self._faces = WeakKeyDictionary[FaceFrame, NDArray[np.float32]]()
+        """Embeddings by identity of the frame, for as long as somebody's buffer holds it: a face is
+        looked at for several seconds, and its owner may pause in between."""
 
     def score(self, windows: Sequence[Window]) -> list[Score]:
         """One score a window, in order. Raises EngineError, or whatever the engine raises."""
@@ -67,14 +68,12 @@ class Scorer:
         return voices
 
     def _embed_faces(self, faces: Sequence[FaceFrame]) -> None:
-        known = {face: self._faces[face] for face in faces if face in self._faces}
-        new = [face for face in dict.fromkeys(faces) if face not in known]
+        new = [face for face in dict.fromkeys(faces) if face not in self._faces]
         batch = self._engine.best_batch
         for start in range(0, len(new), batch):
             part = new[start : start + batch]
             embeddings = self._engine.embed_faces(np.stack([face.rgb for face in part]))
-            known.update(zip(part, embeddings, strict=True))
-        self._faces = known
+            self._faces.update(zip(part, embeddings, strict=True))
 
     def _similarity(self, voice: NDArray[np.float32], faces: Sequence[FaceFrame]) -> float:
         """Cosine between the voice and the mean direction of the faces (paper eq. 1)."""

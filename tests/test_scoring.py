@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import gc
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -59,7 +60,7 @@ def test_only_so_many_faces_are_used_and_pooled_by_direction() -> None:
     assert Scorer(FakeEngine(), 5).score([window(ALICE, *faces)])[0].faces_used == 3
 
 
-def test_a_face_is_embedded_once_while_it_is_in_use() -> None:
+def test_a_face_is_embedded_once_for_as_long_as_it_is_kept() -> None:
     engine = FakeEngine()
     scorer = Scorer(engine, 1)
     one, two = face(1.0), face(2.0)
@@ -68,7 +69,11 @@ def test_a_face_is_embedded_once_while_it_is_in_use() -> None:
     assert engine.face_batches == [1, 1]
     scorer.score([window(BOB, two)])
     scorer.score([window(ALICE, one)])
-    assert engine.face_batches == [1, 1, 1]
+    assert engine.face_batches == [1, 1]
+    kept = len(scorer._faces)
+    del one
+    gc.collect()
+    assert len(scorer._faces) == kept - 1
 
 
 def test_of_several_faces_only_new_ones_are_embedded() -> None:

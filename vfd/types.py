@@ -74,7 +74,7 @@ class Face:
     score: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class FaceFrame:
     """One aligned crop, `rgb` (224, 224, 3) uint8, seen at `time_s`; `box` in the source picture;
     `quality` in [0, 1], higher is better, comparable only between crops of one participant."""
