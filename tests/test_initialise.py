@@ -64,7 +64,7 @@ def test_a_mapping_renames_turns_and_may_leave_out(
 
 def test_a_checkpoint_of_another_size_is_refused(model: TrainedModel, tmp_path: Path) -> None:
     path = write_checkpoint(tmp_path / "tiny.safetensors")
-    with pytest.raises(CheckpointError, match=r"tiny.safetensors: holds a .*, not a small with"):
+    with pytest.raises(CheckpointError, match=r"tiny.safetensors: holds a .*, not a toy with"):
         begin_from(model, path)
 
 
