@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator
@@ -10,7 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
-import pytest
+
+from tests.programs import program
 
 FLAGS = (
     "--headless=new",
@@ -32,13 +32,8 @@ EXIT_TIMEOUT_S = 10.0
 
 
 def chromium() -> str:
-    """Its path. Without it the test is skipped, but fails where CI=true promises to run all."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if path := shutil.which(name):
-            return path
-    if os.environ.get("CI") == "true":
-        pytest.fail("Chromium is not installed (Debian: apt-get install chromium)")
-    pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+    """Its path."""
+    return program("Chromium", ("chromium", "chromium-browser", "google-chrome"), "chromium")
 
 
 def chromium_version() -> str:

@@ -5,7 +5,6 @@ import asyncio
 import itertools
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.browser import Browser
 from tests.fakes import until
+from tests.programs import program
 
 START_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 30.0
@@ -62,13 +62,8 @@ DEVICES = """() => {
 
 
 def firefox() -> str:
-    """Its path. Without it the test is skipped, but fails where CI=true promises to run all."""
-    for name in ("firefox-esr", "firefox"):
-        if path := shutil.which(name):
-            return path
-    if os.environ.get("CI") == "true":
-        pytest.fail("Firefox is not installed (Debian: apt-get install firefox-esr)")
-    pytest.skip("Firefox is not installed (Debian: apt-get install firefox-esr)")
+    """Its path."""
+    return program("Firefox", ("firefox-esr", "firefox"), "firefox-esr")
 
 
 def firefox_version() -> str:

@@ -2,15 +2,13 @@
 
 import csv
 import json
-import os
-import socket
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.ranks import run_two
 from tests.toy_clips import SMALL
 from training import provenance
 from training.cli import main
@@ -95,26 +93,8 @@ def test_of_two_processes_one_prints_and_writes(people: Path, tmp_path: Path) ->
         'base = "synthetic-finetune-from-scratch"\n'
         '[sweep]\nfield = "loss.negatives"\nvalues = [1, 2]\nseeds = [1]\n'
     )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
     program = f"from tests.test_train_cli import *; one_of_two({str(people)!r}, {str(out)!r})"
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", program],
-            env={**os.environ, **place, "WORLD_SIZE": "2", "RANK": str(rank)},
-            cwd=Path(__file__).parents[1],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for rank in (0, 1)
-    ]
-    try:
-        said = [process.communicate(timeout=100)[0] for process in started]
-    finally:
-        for process in started:
-            process.kill()
-    assert [process.returncode for process in started] == [0, 0]
+    said = run_two(program)
     assert said[0].count("test on synthetic: AUC") == 2
     assert said[1] == ""
     assert len((out / "sweep.csv").read_text().splitlines()) == 3

@@ -1,16 +1,13 @@
 """One step of training, alone, in parts, and shared by two processes."""
 
 import dataclasses
-import os
-import socket
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.ranks import run_two
 from tests.toy_clips import SMALL, ToyClips, recipe
 from training.batches import Batches
 from training.distributed import Processes, processes
@@ -113,23 +110,8 @@ def one_of_two(folder: Path) -> None:
 
 
 def test_two_processes_have_the_gradients_of_one(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
     program = f"from tests.test_trainer import *; one_of_two(Path({str(tmp_path)!r}))"
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", program],
-            env={**os.environ, **place, "WORLD_SIZE": "2", "RANK": str(rank)},
-            cwd=Path(__file__).parents[1],
-        )
-        for rank in (0, 1)
-    ]
-    try:
-        assert [process.wait(100) for process in started] == [0, 0]
-    finally:
-        for process in started:
-            process.kill()
+    run_two(program, "-W", "error")
     found = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
     for name, chosen in {**RECIPES, "in parts": EVERYTHING}.items():
         alone = gradients(chosen)
