@@ -28,7 +28,7 @@ FFT_SAMPLES: Final = 1024
 FLOOR: Final = 0.1  # of what a bin has in loud frames: details 20 dB below it fade
 MIN_MAGNITUDE: Final = 1e-7
 MIN_STD: Final = 1e-5
-LOUD_PERCENTILE: Final = 90
+LOUD_QUANTILE: Final = 0.9
 QUIET_DB: Final = 30.0  # below the loud frames: softer than nearly all speech, above most rooms
 SLOPE_DB: Final = 3.0
 SILENCE: Final = 1e-11  # as power: -110 dB of full scale, below one step of 16 bits
@@ -37,7 +37,7 @@ Spectrogram = NDArray[np.float32]
 """(1, 512, 300) float32: one channel, bins from 15.6 Hz to 8 kHz, frames 10 ms apart."""
 
 _PADDED_SAMPLES: Final = (FRAMES - 1) * HOP_SAMPLES + FRAME_SAMPLES
-_CHUNK_FRAMES: Final = 50  # divides FRAMES
+_CHUNK_FRAMES: Final = 100  # divides FRAMES
 """Transformed at a time: what is in between stays in the cache, and OpenCV on one thread."""
 _CHUNK_BINS: Final = 64
 _PHASE: Final = 2 * np.pi * np.arange(FRAME_SAMPLES) / FRAME_SAMPLES
@@ -75,9 +75,15 @@ def _weights(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     if not heard.any():
         return np.zeros(len(frames), dtype=np.float32)
     level_db = 10 * np.log10(np.maximum(power, SILENCE))
-    quiet_db = float(np.percentile(level_db[heard], LOUD_PERCENTILE)) - QUIET_DB
+    quiet_db = _quantile(level_db[heard], LOUD_QUANTILE) - QUIET_DB
     weights: NDArray[np.float64] = heard / (1 + np.exp((quiet_db - level_db) / SLOPE_DB))
     return weights.astype(np.float32)
+
+
+def _quantile(values: NDArray[np.float32], share: float) -> float:
+    """As numpy's, which takes ten times as long for so few values."""
+    ordered = np.sort(values)
+    return float(np.interp(share * (len(ordered) - 1), np.arange(len(ordered)), ordered))
 
 
 class _Scratch(threading.local):
