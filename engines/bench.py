@@ -4,24 +4,23 @@ CPU engines run on one thread and are timed by process CPU time, GPU engines by 
 of the rounds counts, since everything else on a machine only ever adds to it.
 """
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engines.engine import Engine, EngineError
 from engines.floor import Floor, cpu_seconds, floor_precisions
 from engines.load import load_engine
+from engines.manifest import read_manifest
+from engines.race import ON_GPU, Racer, compare, inputs_of, race
 from engines.random_weights import random_checkpoint
 from engines.samples import FULL_SCALE, Samples, load_samples, packaged_samples
 from engines.startup import Startup, measure_startup
-from engines.verify import cosine_differences
 from vfd.checkpoint import Checkpoint, load_checkpoint
 from vfd.cost import flops
 from vfd.front_ends import FRONT_ENDS
@@ -30,18 +29,18 @@ from vfd.model_config import PRESETS, ModelConfig
 BENCH_ENGINES: Final = ("openvino", "onnxruntime", "torch", "cuda")
 DEFAULT_ENGINES: Final = BENCH_ENGINES[:3]
 DEFAULT_PRESETS: Final = ("nano", "tiny", "small", "base")
-MIN_ROUNDS: Final = 3
-ERROR_SAMPLES: Final = 2  # voices and faces: the reference takes seconds for each of `base`
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """What to measure. `checkpoint`: its model in place of random weights of `presets`.
-    `seconds`: how long the rounds of one preset go on, at least MIN_ROUNDS of them."""
+    `folder`: what `vfd-engine build` wrote for that checkpoint, measured beside `engines`.
+    `seconds`: how long the rounds of one preset go on."""
 
     presets: Sequence[str] = DEFAULT_PRESETS
     engines: Sequence[str] = DEFAULT_ENGINES
     checkpoint: Path | None = None
+    folder: Path | None = None
     precision: str = "auto"
     batch: int = 1
     seconds: float = 12.0
@@ -110,108 +109,67 @@ def _bench_model(
 ) -> None:
     config = checkpoint.info.config
     with ExitStack() as stack:
-        engines = []
-        for name in order.engines:
+        racers = []
+        for name, folder in _contestants(order):
             try:
-                engines.append(_engine(name, order, path, checkpoint))
+                racers.append(Racer(_engine(name, folder, order, path, checkpoint), folder))
             except EngineError as problem:
                 measured.skipped.append(f"{name}, {config.preset}: {problem}")
             else:
-                stack.callback(engines[-1].close)
-        best_s = _race(engines, _inputs(samples, config, order.batch), floors, order.seconds)
-        errors = _errors(engines, checkpoint, samples)
-    for engine, seconds, error in zip(engines, best_s, errors, strict=True):
-        measured.rows.append(_row(engine, config, order.batch, seconds, error, floors))
-    for engine in engines if order.startup else ():
-        if engine.name == "onnxruntime":
+                stack.callback(racers[-1].engine.close)
+        race(racers, inputs_of(samples, config, order.batch), floors.values(), order.seconds)
+        compare(racers, checkpoint, samples)
+    for racer in racers:
+        if racer.problem is not None:
+            measured.skipped.append(f"{racer.engine.name}, {config.preset}: {racer.problem}")
             continue
-        precision = _precision(engine.name, order)
-        try:
-            measured.startups += measure_startup(engine.name, config.preset, path, precision)
-        except EngineError as problem:
-            measured.skipped.append(f"start-up of {engine.name}, {config.preset}: {problem}")
+        measured.rows.append(_row(racer, config, order.batch, floors))
+        if order.startup and racer.engine.name != "onnxruntime":
+            _bench_startup(racer, order, path, config, measured)
 
 
-def _engine(name: str, order: Order, path: Path, checkpoint: Checkpoint) -> Engine:
+def _contestants(order: Order) -> Iterator[tuple[str, Path | None]]:
+    for name in order.engines:
+        yield name, None
+    if order.folder is not None:
+        yield read_manifest(order.folder).engine, order.folder
+
+
+def _engine(
+    name: str, folder: Path | None, order: Order, path: Path, checkpoint: Checkpoint
+) -> Engine:
     if name != "onnxruntime":
-        return load_engine(name, checkpoint, precision=_precision(name, order))
+        precision = _precision(name, folder, order)
+        return load_engine(name, checkpoint, folder=folder, precision=precision)
     try:
         from engines.onnx_export import export_onnx
         from engines.onnxruntime_engine import OnnxRuntimeEngine
     except ImportError as error:
         raise EngineError(f"{error}: install vfd-monitor[bench]") from error
-    folder = path.with_suffix(".onnx")
-    folder.mkdir(exist_ok=True)
-    return OnnxRuntimeEngine(*export_onnx(checkpoint, folder))
+    exported = path.with_suffix(".onnx")
+    exported.mkdir(exist_ok=True)
+    return OnnxRuntimeEngine(*export_onnx(checkpoint, exported))
 
 
-def _precision(name: str, order: Order) -> str:
-    return order.precision if name != "torch" else "auto"
+def _precision(name: str, folder: Path | None, order: Order) -> str:
+    """A folder has its own, and the reference only one."""
+    return "auto" if folder is not None or name == "torch" else order.precision
 
 
-Inputs = tuple[NDArray[np.float32], NDArray[np.uint8]]
+def _bench_startup(
+    racer: Racer, order: Order, path: Path, config: ModelConfig, measured: Measured
+) -> None:
+    name = racer.engine.name
+    precision = _precision(name, racer.folder, order)
+    try:
+        measured.startups += measure_startup(name, config.preset, path, precision, racer.folder)
+    except EngineError as problem:
+        measured.skipped.append(f"start-up of {name}, {config.preset}: {problem}")
 
 
-def _inputs(samples: Samples, config: ModelConfig, batch: int) -> Inputs:
-    spectrograms = samples.spectrograms(config)
-    rows = np.arange(batch)
-    return spectrograms[rows % len(spectrograms)], samples.crops[rows % len(samples.crops)]
-
-
-def _race(
-    engines: Sequence[Engine], inputs: Inputs, floors: dict[str, Floor], seconds: float
-) -> list[float]:
-    """The best time of every engine for one batch, seconds."""
-    spectrograms, crops = inputs
-
-    def call(engine: Engine) -> Callable[[], object]:
-        return lambda: (engine.embed_voice(spectrograms), engine.embed_faces(crops))
-
-    calls = [call(engine) for engine in engines]
-    for first in calls:
-        first()  # compiles
-    best = [float("inf")] * len(engines)
-    until = time.monotonic() + seconds
-    rounds = 0
-    while rounds < MIN_ROUNDS or time.monotonic() < until:
-        for floor in floors.values():
-            floor.measure()
-        for i, engine in enumerate(engines):
-            timed = _wall_seconds if engine.name == "cuda" else cpu_seconds
-            best[i] = min(best[i], timed(calls[i]))
-        rounds += 1
-    return best
-
-
-def _wall_seconds(call: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
-
-
-def _errors(engines: Sequence[Engine], checkpoint: Checkpoint, samples: Samples) -> list[float]:
-    """The greatest cosine difference of every engine from the reference."""
-    spectrograms, crops = _inputs(samples, checkpoint.info.config, ERROR_SAMPLES)
-    with closing(load_engine("torch", checkpoint)) as reference:
-        expected = reference.embed_voice(spectrograms), reference.embed_faces(crops)
-    return [
-        max(
-            float(cosine_differences(engine.embed_voice(spectrograms), expected[0]).max()),
-            float(cosine_differences(engine.embed_faces(crops), expected[1]).max()),
-        )
-        for engine in engines
-    ]
-
-
-def _row(
-    engine: Engine,
-    config: ModelConfig,
-    batch: int,
-    seconds: float,
-    error: float,
-    floors: dict[str, Floor],
-) -> Row:
-    floor = floors.get(engine.precision) if engine.name != "cuda" else None
+def _row(racer: Racer, config: ModelConfig, batch: int, floors: dict[str, Floor]) -> Row:
+    engine, seconds = racer.engine, racer.best_s
+    floor = floors.get(engine.precision) if engine.name not in ON_GPU else None
     rate = flops(config).total * batch / seconds
     return Row(
         engine=engine.name,
@@ -221,7 +179,7 @@ def _row(
         ms_per_window=round(1e3 * seconds / batch, 2),
         windows_per_s=round(batch / seconds, 2),
         floor_fraction=None if floor is None else round(rate / floor.rate, 3),
-        max_cosine_error=float(f"{error:.2e}"),
+        max_cosine_error=float(f"{racer.error:.2e}"),
     )
 
 

@@ -126,6 +126,9 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", type=Path, help="default: random weights of the presets")
     parser.add_argument("--preset", action="append", choices=sorted(PRESETS))
     parser.add_argument("--engine", action="append", choices=benching.BENCH_ENGINES)
+    parser.add_argument(
+        "--folder", type=Path, help="what vfd-engine build wrote for --checkpoint, beside --engine"
+    )
     parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="of our engines")
     parser.add_argument("--batch", type=_positive, default=1)
     parser.add_argument("--seconds", type=float, default=12.0, help="for each preset")
@@ -135,10 +138,13 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
 
 
 def _bench(options: argparse.Namespace) -> int:
+    if options.folder is not None and options.checkpoint is None:
+        raise EngineError("--folder was built for a checkpoint: name it with --checkpoint")
     order = benching.Order(
         presets=options.preset or benching.DEFAULT_PRESETS,
         engines=options.engine or benching.DEFAULT_ENGINES,
         checkpoint=options.checkpoint,
+        folder=options.folder,
         precision=options.precision,
         batch=options.batch,
         seconds=options.seconds,

@@ -1,5 +1,6 @@
 """How long an engine takes from nothing to its first answer, and how much memory: a process of its
-own, started by the benchmark as `python -m engines.startup CHECKPOINT ENGINE PRECISION`."""
+own, started by the benchmark as
+`python -m engines.startup CHECKPOINT ENGINE PRECISION [FOLDER]`."""
 
 import json
 import os
@@ -34,22 +35,28 @@ class Startup:
 
 
 def measure_startup(
-    engine: str, preset: str, checkpoint: Path, precision: str = "auto"
+    engine: str,
+    preset: str,
+    checkpoint: Path,
+    precision: str = "auto",
+    folder: Path | None = None,
 ) -> list[Startup]:
-    """OpenVINO twice, without and with its model cache; others once. Raises EngineError."""
+    """OpenVINO twice, without and with its model cache; others once. `folder` as for `load_engine`.
+    Raises EngineError."""
+    asked = [str(checkpoint), engine, precision, *([] if folder is None else [str(folder)])]
     found = []
     with tempfile.TemporaryDirectory() as cache:
         for state in ("empty", "filled") if engine == "openvino" else ("none",):
-            seconds, megabytes = _started(engine, checkpoint, precision, Path(cache))
+            seconds, megabytes = _started(engine, asked, Path(cache))
             found.append(Startup(engine, preset, state, round(seconds, 2), round(megabytes)))
     return found
 
 
-def _started(engine: str, checkpoint: Path, precision: str, cache: Path) -> tuple[float, float]:
+def _started(engine: str, asked: list[str], cache: Path) -> tuple[float, float]:
     environment = os.environ | {"XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "engines.startup", str(checkpoint), engine, precision],
+            [sys.executable, "-m", "engines.startup", *asked],
             env=environment,
             capture_output=True,
             text=True,
@@ -65,10 +72,11 @@ def _started(engine: str, checkpoint: Path, precision: str, cache: Path) -> tupl
     return float(answer["ready_s"]), float(answer["peak_rss_mb"])
 
 
-def _main(checkpoint: str, name: str, precision: str) -> None:
+def _main(checkpoint: str, name: str, precision: str, folder: str | None = None) -> None:
     loaded = load_checkpoint(Path(checkpoint))
     voice, face = loaded.info.config.voice, loaded.info.config.face
-    engine = load_engine(name, loaded, precision=precision)
+    built = None if folder is None else Path(folder)
+    engine = load_engine(name, loaded, folder=built, precision=precision)
     engine.embed_voice(np.zeros((1, voice.channels, *voice.image), np.float32))
     engine.embed_faces(np.zeros((1, *face.image, face.channels), np.uint8))
     ready_s = time.time() - psutil.Process().create_time()

@@ -3,14 +3,17 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from checkpoints import TINY, write_checkpoint
+from numpy.typing import NDArray
 
 from engines import bench_report
 from engines.bench import Measured, Order, Row, bench
 from engines.cli import main
-from engines.engine import EngineError
+from engines.engine import Embeddings, EngineError
 from engines.floor import FLOP, Floor, floor_precisions
+from engines.openvino_engine import OpenVinoEngine
 from engines.random_weights import random_checkpoint
 from engines.startup import Startup, measure_startup
 
@@ -136,10 +139,45 @@ def test_a_start_up_that_fails_costs_no_row(
         "start-up of openvino, tiny-test: no room",
         "start-up of torch, tiny-test: no room",
     ]
-    assert [(name, precision) for name, _, _, precision in asked] == [
+    assert [(name, precision) for name, _, _, precision, _ in asked] == [
         ("openvino", "f32"),
         ("torch", "auto"),
     ]
+
+
+def test_an_engine_that_fails_in_the_race_costs_its_row_alone(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed, calls = OpenVinoEngine.embed_faces, []
+
+    def fail(engine: OpenVinoEngine, crops: NDArray[np.uint8]) -> Embeddings:
+        calls.append(crops)
+        if len(calls) == 2:
+            raise EngineError("out of memory for 1 face")
+        return embed(engine, crops)
+
+    monkeypatch.setattr(OpenVinoEngine, "embed_faces", fail)
+    order = Order(engines=("openvino", "torch"), checkpoint=weights, precision="f32", seconds=0)
+    measured = bench(order, tmp_path)
+    assert [row.engine for row in measured.rows] == ["torch"]
+    assert [started.engine for started in measured.startups] == ["torch"]
+    assert measured.skipped == ["openvino, tiny-test: out of memory for 1 face"]
+    assert len(calls) == 2
+
+
+def test_a_built_engine_is_measured_beside_the_others(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "built"
+    assert main(["build", str(weights), "--out", str(folder), "--precision", "f32"]) == 0
+    capsys.readouterr()
+    arguments = ["bench", "--engine", "torch", "--seconds", "0", "--folder", str(folder), "--json"]
+    assert main([*arguments, "--checkpoint", str(weights)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["engine"] for row in found["rows"]] == ["torch", "openvino"]
+    assert [started["engine"] for started in found["startups"]] == ["torch", *["openvino"] * 2]
+    assert main(arguments) == 2
+    assert "name it with --checkpoint" in capsys.readouterr().err
 
 
 def test_a_start_up_that_fails_says_why(weights: Path) -> None:
