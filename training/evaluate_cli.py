@@ -1,4 +1,4 @@
-"""`vfd-train evaluate`, `calibrate`, `curve` and `capacity`."""
+"""`vfd-train evaluate`, `calibrate`, `curve`, `compare` and `capacity`."""
 
 import argparse
 import dataclasses
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 def add_commands(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
 ) -> None:
-    """Adds the parsers of the four commands to the subparsers of `vfd-train`."""
+    """Adds the parsers of the five commands to the subparsers of `vfd-train`."""
     _add_evaluate(commands.add_parser("evaluate", help="measure it on people never seen"))
     _add_calibrate(commands.add_parser("calibrate", help="fit lambda and the statistics of scores"))
     _add_curve(commands.add_parser("curve", help="draw what a sweep found (Fig. 11)"))
+    _add_compare(commands.add_parser("compare", help="what ablations cost, seed by seed"))
     _add_capacity(commands.add_parser("capacity", help="time and cost of a training on GPUs"))
 
 
@@ -227,6 +228,18 @@ def _curve(options: argparse.Namespace) -> None:
     from training.sweep_file import read_sweep
 
     save(sweep_curve(read_sweep(options.sweep), options.title), options.out)
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sweeps", type=Path, nargs="+", help="sweep.csv, the first to compare with")
+    parser.add_argument("--column", default="validation", help="what was measured")
+    parser.set_defaults(run=_compare_arms)
+
+
+def _compare_arms(options: argparse.Namespace) -> None:
+    from training.arms import read_arms, table
+
+    print(table(read_arms(options.sweeps, options.column)))
 
 
 def _add_capacity(parser: argparse.ArgumentParser) -> None:
