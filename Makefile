@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := torch>=2.11,<2.14
 
-.PHONY: demo test check bench-demo bench-engines bench-receiver bench-receiver-accuracy gpu-check clean
+.PHONY: demo test check bench-demo bench-engines bench-scoring bench-receiver bench-receiver-accuracy gpu-check clean
 
 demo: .venv/.demo  ## a live call of four people, one of whom is swapped (SEED=, JSON=, KEEP=1)
 	$(BIN)/vfd-monitor demo $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
@@ -24,6 +24,9 @@ gpu-check:  ## the GPU engines, with the torch of $(PYTHON); writes engines/repo
 
 bench-demo: .venv/.dev  ## ten demonstrations and a long one, into monitor/reports/demo.md
 	$(BIN)/python tests/bench_demo.py
+
+bench-scoring: .venv/.dev  ## participants on one engine thread, into monitor/reports/scoring.md
+	$(BIN)/python -m tests.bench_scoring
 
 bench-receiver: .venv/.dev  ## the receiver alone on a core, into monitor/reports/receiver.md
 	$(BIN)/python -m tests.bench_receiver
