@@ -41,6 +41,7 @@ def encode(
     sound_at_s: float = 0.0,
     hole: Hole | None = None,
     rotation: int = 0,
+    codec: str = "mpeg4",
 ) -> Path:
     """`picture(time_s)` for `picture_s` seconds at FPS; `sound` at 16 kHz mono from `sound_at_s`,
     without the samples whose time lies in `hole`."""
@@ -48,7 +49,7 @@ def encode(
         video = audio = None
         if picture is not None:
             first = picture(0.0)
-            video = container.add_stream("mpeg4", rate=FPS)
+            video = container.add_stream(codec, rate=FPS)
             video.height, video.width = first.shape[:2]
             video.pix_fmt = "yuv420p"
             video.bit_rate = 2_000_000

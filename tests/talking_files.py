@@ -41,6 +41,7 @@ def talking(
     picture: Callable[[float], Rgb] | None = None,
     form: SoundForm = AAC,
     silent: bool = False,
+    codec: str = "mpeg4",
 ) -> Path:
     """Person `index`, who says nothing for `lead_in_s`; `silent`: without a sound track."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,6 +52,7 @@ def talking(
         picture_s=seconds + lead_in_s,
         sound=None if silent else sound.astype(np.float32),
         form=form,
+        codec=codec,
     )
 
 

@@ -57,6 +57,10 @@ def test_metadata_that_say_nothing_are_refused(root: Path) -> None:
     path.write_text(json.dumps({"a.mp4": {"label": "FAKE", "original": None}}))
     with pytest.raises(ValueError, match="without an original"):
         read_dfdc(root)
+    for text in ('["a.mp4"]', '{"a.mp4": "REAL"}'):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"metadata\.json: is not of the form"):
+            read_dfdc(root)
     path.write_text("{")
     with pytest.raises(ValueError, match="is not JSON"):
         read_dfdc(root)

@@ -36,7 +36,8 @@ def root(tmp_path: Path) -> Path:
         "RealVideo-FakeAudio/Asian (East)/women/id00476/00020_fake.mp4",
     ):
         talking(tmp_path / name, seconds=1.2)
-    (tmp_path / "meta_data.csv").write_text(FAKE_HEADER + "\n".join(ROWS) + "\n")
+    table = FAKE_HEADER + "\n".join(ROWS) + "\n"
+    (tmp_path / "meta_data.csv").write_text(table, encoding="utf-8-sig")
     return tmp_path
 
 

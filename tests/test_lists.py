@@ -67,6 +67,12 @@ def test_a_table_of_another_form_is_refused(tmp_path: Path, text: str, message: 
         read_csv(tmp_path / "set.csv")
 
 
+def test_a_table_that_a_spreadsheet_wrote(tmp_path: Path) -> None:
+    talking(tmp_path / "a.mp4", seconds=1.2)
+    (tmp_path / "set.csv").write_text("path,identity\r\na.mp4,Zoë\r\n", encoding="utf-8-sig")
+    assert clips(read_csv(tmp_path / "set.csv"))["a.mp4"].identity == "Zoë"
+
+
 @pytest.mark.parametrize("place", ["set", "face/set"])
 def test_stills_of_a_clip_are_joined(tmp_path: Path, place: str) -> None:
     tmp_path = tmp_path / place

@@ -99,7 +99,7 @@ def read_splits(path: Path, dataset: str) -> dict[str, Split]:
     Raises ValueError for a file of another data set or form, naming the line.
     """
     splits: dict[str, Split] = {}
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.reader(file)
         if (header := next(rows, [])) != _COLUMNS:
             raise ValueError(f"{path}: columns are {header}, not {_COLUMNS}")

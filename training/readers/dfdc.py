@@ -7,7 +7,7 @@ the voice of a fake is one is not labelled either.
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from training.clips import Clip
 from training.dataset import Dataset, Ratios
@@ -54,9 +54,11 @@ def read_dfdc(root: Path, allow_list: Path | None = None) -> Dataset:
 def _clips(folder: Path) -> Iterator[tuple[str, Clip]]:
     path = folder / _METADATA
     try:
-        metadata: dict[str, dict[str, Any]] = json.loads(path.read_text())
+        metadata = json.loads(path.read_text("utf-8-sig"))
     except ValueError as error:
         raise ValueError(f"{path}: is not JSON ({error})") from error
+    if not isinstance(metadata, dict) or not all(isinstance(x, dict) for x in metadata.values()):
+        raise ValueError(f'{path}: is not of the form {{"FILE": {{"label": "REAL"}}, ...}}')
     for file, about in sorted(metadata.items()):
         label, original = about.get("label"), about.get("original")
         if label not in ("REAL", "FAKE"):
@@ -81,4 +83,4 @@ def _clips(folder: Path) -> Iterator[tuple[str, Clip]]:
 
 
 def _read_allowed(path: Path) -> set[str]:
-    return {line.strip() for line in path.read_text().splitlines() if line.strip()}
+    return {line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()}

@@ -85,7 +85,7 @@ def _plain(name: str) -> str:
 
 
 def _rows(path: Path) -> list[tuple[int, Row]]:
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.reader(file)
         header = [name.strip() for name in next(rows, [])]
         missing = [name or "(unnamed)" for name in _COLUMNS if name not in header]

@@ -54,7 +54,7 @@ def read_csv(path: Path) -> Dataset:
     entries: list[Entry] = []
     dropped: list[DroppedClip] = []
     seen = set[str]()
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file, strict=True)
         _check_columns(path, list(rows.fieldnames or ()))
         for line, row in enumerate(rows, start=2):
@@ -82,7 +82,7 @@ def read_list(path: Path, labels: Labels = "fake") -> Dataset:
     Raises ValueError, naming the line.
     """
     rows: dict[tuple[str, int], list[Path]] = defaultdict(list)
-    for line, text in enumerate(path.read_text().splitlines(), start=1):
+    for line, text in enumerate(path.read_text("utf-8-sig").splitlines(), start=1):
         if not text.strip():
             continue
         name, _, label = text.strip().rpartition(" ")

@@ -99,7 +99,7 @@ def _sound_of(pictures: Path, video: Path) -> Path:
 
 def _read_sexes(path: Path) -> dict[str, str]:
     """By identity. Every header and value of the published file has blanks around it."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         first = file.readline()
         delimiter = "\t" if "\t" in first else ","
         header = [name.strip() for name in first.split(delimiter)]
