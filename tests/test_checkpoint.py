@@ -108,6 +108,16 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     assert len(set(files)) == 1
 
 
+def test_a_full_disk_is_named_and_what_was_there_stays(tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "tiny.safetensors")
+    before = path.read_bytes()
+    (tmp_path / ".tiny.safetensors.partial").symlink_to("/dev/full")
+    with pytest.raises(CheckpointError, match=r"tiny\.safetensors: cannot be written \(No space"):
+        write_checkpoint(path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["tiny.safetensors"]
+
+
 def test_the_shipped_path_is_in_the_package() -> None:
     assert shipped_checkpoint_path().parts[-3:] == ("vfd", "weights", "nano.safetensors")
 

@@ -4,19 +4,24 @@ measure, compare and calibrate them on people never seen."""
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from training import evaluate_cli, prepare_cli, train_cli
 from vfd.checkpoint import CheckpointError
 
+INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells have it
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0, or 2 when a file or folder is not what it should be."""
+    """The exit code: 0; 2 when a file or folder is not what it should be; 130 when interrupted."""
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
     except (OSError, ValueError, CheckpointError) as error:
         print(f"vfd-train: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return 0
 
 

@@ -107,8 +107,8 @@ def shipped_checkpoint_path() -> Path:
 def save_checkpoint(path: Path, info: CheckpointInfo, tensors: Tensors) -> None:
     """Writes `tensors` as float16, replacing the file at once or not at all.
 
-    Raises CheckpointError for tensors that do not fit `info.config` or do not fit float16, and for
-    a config that is not the preset that it is called.
+    Raises CheckpointError for tensors that do not fit `info.config` or do not fit float16, for a
+    config that is not the preset that it is called, and for a file that cannot be written.
     """
     _check_label(path, info.config)
     with np.errstate(over="ignore"):  # an overflow is reported by name below
@@ -116,10 +116,14 @@ def save_checkpoint(path: Path, info: CheckpointInfo, tensors: Tensors) -> None:
     _check_shapes(path, info.config, {name: t.shape for name, t in halves.items()})
     _check_finite(path, halves)
     metadata = {_METADATA_KEY: json.dumps(dataclasses.asdict(info), sort_keys=True)}
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(safetensors.numpy.save(halves, metadata))
-    os.replace(partial, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(safetensors.numpy.save(halves, metadata))
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise CheckpointError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
