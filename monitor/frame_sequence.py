@@ -37,8 +37,11 @@ class FrameSequence:
 
     def add(self, packet: RtpPacket) -> list[Frame]:
         """The frames that `packet` completes. Raises ValueError for a payload that is none."""
-        if self._next is not None and packet.sequence < self._next:
-            return []
+        if self._next is not None:
+            if packet.sequence < self._next:
+                return []
+            if packet.sequence - self._next > MAX_WAITING:  # a restart, or a loss beyond repair
+                self._break()
         self._waiting[packet.sequence] = packet
         frames = []
         keyframe = self._keyframes.add(packet)

@@ -101,6 +101,11 @@ class KeyframeRequests:
         self._due_s = now_s
         self._peek_s = min(self._peek_s, now_s)
 
+    def restart(self, now_s: float) -> None:
+        """Another sender answers from now on, who has not been asked in vain yet."""
+        self.unanswered = 0
+        self.hurry(now_s)
+
     def _asked(self, now_s: float) -> None:
         self.unanswered += 1
         self.sent += 1

@@ -131,7 +131,7 @@ class VideoPath:
 
     def restart(self, now_s: float) -> None:
         """Another source goes on in this one's place."""
-        self.requests.hurry(now_s)
+        self.requests.restart(now_s)
         self._assembler = self._sequence = None
         self._newest = self._decrypted = 0
         self._peeked = -1

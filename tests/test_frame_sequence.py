@@ -77,6 +77,20 @@ def test_a_hole_that_nobody_fills_ends_it_until_the_next_keyframe(codec: VideoCo
 
 
 @both_codecs
+def test_a_jump_beyond_repair_is_not_asked_for(codec: VideoCodec) -> None:
+    """A sender that starts anew counts from somewhere else: the numbers between never were."""
+    sequence = FrameSequence(codec)
+    first, second, *_ = stream(codec)
+    feed(sequence, first)
+    far = second[0]._replace(sequence=first[-1].sequence + MAX_WAITING + 2)
+    assert sequence.add(far) == []
+    assert sequence.missing() == []
+    assert sequence.broken
+    again = packets_of(codec, encoded(codec, 320, 240, COUNT), far.sequence + 1, 900_000)
+    assert len(feed(sequence, list(chain(*again)))) == COUNT
+
+
+@both_codecs
 def test_padding_and_late_copies_change_nothing(codec: VideoCodec) -> None:
     first, second, *_ = stream(codec)
     padding = RtpPacket(first[-1].sequence + 1, first[0].timestamp, 97, False, b"")

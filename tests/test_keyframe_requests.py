@@ -1,5 +1,6 @@
 import itertools
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,6 +80,14 @@ def test_an_answer_resets_the_patience() -> None:
     asked(schedule, 0.0, 60.0, flowing=True)
     schedule.received(60.0)
     assert len(asked(schedule, 60.0, 64.0, flowing=True)) > 1
+
+
+def test_another_sender_does_not_wait_for_the_one_before() -> None:
+    schedule = requests()
+    asked(schedule, 0.0, 60.0, flowing=True)
+    schedule.restart(60.0)
+    again = asked(schedule, 60.0, 63.0, flowing=True)
+    assert np.diff(again).max() < 1.6
 
 
 def test_hurry_still_keeps_the_rate() -> None:
