@@ -1,13 +1,13 @@
 """Runs our TensorRT build up to the point where TensorRT itself is needed.
 
-    python tests/dry_run_tensorrt.py WHEEL [PRESET...] [--report FILE]
+    python tests/dry_run_tensorrt.py WHEEL [PRESET:PRECISION...] [--report FILE]
 
 torch-tensorrt comes from its published wheel, without the compiled parts; TensorRT is a stub
 (tests/tensorrt_stubs) and so is what asks for a GPU. Everything else is real: our export, every
 keyword that we pass, the lowering, the question which operators have a converter, the division into
-engines. Prints one JSON object: for every preset the engines that each tower became, its operators
-and how many of them have a converter, or the error; and what comes of a tower with an operator that
-has none.
+engines. Prints one JSON object: for every preset and precision the engines that each tower became,
+its operators and how many of them have a converter, or the error; and what comes of a tower with an
+operator that has none.
 """
 
 import argparse
@@ -30,8 +30,10 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE / "tensorrt_stubs")]
 
 # ruff: noqa: E402, ANN401 - the library is not there until it is unpacked, and has no types
+from engines import tensorrt_build
 from engines.engine import EngineError
 from engines.random_weights import random_checkpoint
+from engines.tensorrt_build import PRECISIONS, build
 from vfd.checkpoint import Checkpoint
 from vfd.model_config import PRESETS
 
@@ -93,13 +95,11 @@ class DryRun:
         library.save = save_nothing
         partitioning.get_graph_converter_support = kept
 
-    def build(self, checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
-        from engines.tensorrt_build import build
-
+    def build(self, checkpoint: Checkpoint, folder: Path, precision: str) -> dict[str, Any]:
         self.coverage.clear()
         self.engines.clear()
         try:
-            build(checkpoint, folder, device="cpu")
+            build(checkpoint, folder, precision, device="cpu")
         except EngineError as error:
             return {"error": str(error)}
         return {
@@ -123,8 +123,6 @@ class Unsupported(nn.Module):
 
 
 def with_unsupported_tower(dry: DryRun, checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
-    from engines import tensorrt_build
-
     original = tensorrt_build.model_on_device
 
     def spoiled(*args: Any) -> Any:
@@ -134,20 +132,21 @@ def with_unsupported_tower(dry: DryRun, checkpoint: Checkpoint, folder: Path) ->
 
     tensorrt_build.model_on_device = spoiled
     try:
-        return dry.build(checkpoint, folder)
+        return dry.build(checkpoint, folder, "bf16")
     finally:
         tensorrt_build.model_on_device = original
 
 
-def dry_run(wheel: Path, presets: Sequence[str]) -> dict[str, Any]:
+def dry_run(wheel: Path, cases: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     pretend_a_gpu()
     with tempfile.TemporaryDirectory() as name, contextlib.redirect_stdout(io.StringIO()):
         folder = Path(name)
         dry = DryRun(imported(wheel, folder / "wheel"))
-        for preset in presets:
+        for case in cases:
+            preset, precision = case.split(":")
             checkpoint = random_checkpoint(folder / "any.safetensors", PRESETS[preset])
-            found[preset] = dry.build(checkpoint, folder / preset)
+            found[case] = dry.build(checkpoint, folder / case, precision)
         nano = random_checkpoint(folder / "any.safetensors", PRESETS["nano"])
         found["unsupported"] = with_unsupported_tower(dry, nano, folder / "unsupported")
     return found
@@ -161,12 +160,12 @@ def as_markdown(wheel: Path, found: dict[str, Any]) -> str:
         "keywords, the lowering, the choice of converters, the division into engines. Whether "
         "TensorRT then builds and runs them is not known from this. Made by "
         "`python tests/dry_run_tensorrt.py WHEEL --report FILE`.\n",
-        "| preset | tower | engines | operators | with a converter |",
-        "|-|-|-|-|-|",
+        "| preset | precision | tower | engines | operators | with a converter |",
+        "|-|-|-|-|-|-|",
     ]
-    for preset in [name for name in found if "error" not in found[name]]:
-        for tower, t in found[preset].items():
-            row = (preset, tower, t["engines"], t["operators"], t["converted"])
+    for case in [name for name in found if "error" not in found[name]]:
+        for tower, t in found[case].items():
+            row = (*case.split(":"), tower, t["engines"], t["operators"], t["converted"])
             lines.append(f"| {' | '.join(map(str, row))} |")
     lines.append("")
     errors = {name: f["error"] for name, f in found.items() if "error" in f}
@@ -176,10 +175,11 @@ def as_markdown(wheel: Path, found: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("wheel", type=Path)
-    parser.add_argument("presets", nargs="*", default=list(PRESETS), metavar="preset")
+    every = [f"{preset}:{precision}" for preset in PRESETS for precision in PRECISIONS]
+    parser.add_argument("cases", nargs="*", default=every, metavar="PRESET:PRECISION")
     parser.add_argument("--report", type=Path)
     options = parser.parse_args()
-    found = dry_run(options.wheel, options.presets)
+    found = dry_run(options.wheel, options.cases)
     if options.report:
         options.report.write_text(as_markdown(options.wheel, found), encoding="utf-8")
     print(json.dumps(found))
