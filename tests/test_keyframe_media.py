@@ -1,8 +1,11 @@
 """The keyframe way against real peers: bursts, loss, silence, senders that do not answer."""
 
 import asyncio
+import logging
 import random
 import re
+import socket
+import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -137,6 +140,47 @@ async def test_a_tenth_of_all_packets_lost_costs_a_tenth_of_the_sound_and_no_fac
         times = [at_s for at_s, _ in scene.faces.pictures if at_s > time.monotonic() - 3.5]
         assert len(times) >= 1
         assert all(likeness(rgb, 1) > 0.8 for _, rgb in scene.faces.pictures)
+
+
+def garbage(rng: random.Random, ssrcs: list[int]) -> bytes:
+    """Random, truncated or forged: STUN, DTLS, RTP of a live source, RTCP."""
+    forged = struct.pack("!BBHII", 0x80, 111, rng.getrandbits(16), 0, rng.choice(ssrcs))
+    binding = struct.pack("!HHI12s", 1, 100, 0x2112A442, rng.randbytes(12)) + rng.randbytes(100)
+    kinds = [
+        rng.randbytes(rng.randrange(1, 1_400)),
+        binding[: rng.randrange(1, len(binding))],
+        bytes([rng.randrange(20, 64)]) + rng.randbytes(rng.randrange(200)),
+        forged + rng.randbytes(rng.randrange(200)),
+        bytes([0x80, rng.randrange(192, 224)]) + rng.randbytes(rng.randrange(100)),
+        b"",
+    ]
+    return rng.choice(kinds)
+
+
+async def test_garbage_from_strangers_and_from_the_peer_itself_changes_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rng, peer = random.Random(3), new_peer(Voice(), Picture(noise(1, *SIZE)))
+    async with receiving(peer) as scene:
+        await until(lambda: scene.coverage(1.0) == 1.0 and scene.faces.pictures)
+        session = media(scene).rtp
+        assert session is not None
+        sources = set(session._sources)
+        pair = peer.getSenders()[0].transport.transport._connection._nominated[1]
+        family = socket.AF_INET6 if ":" in pair.remote_addr[0] else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as stranger:
+            for turn in range(1_500):
+                data = garbage(rng, list(sources))
+                stranger.sendto(data, pair.remote_addr)
+                await pair.protocol.send_data(data, pair.remote_addr)
+                if turn % 5 == 0:
+                    await asyncio.sleep(0.01)
+        seen = len(scene.faces.pictures)
+        assert scene.coverage(2.0) > 0.95
+        await until(lambda: len(scene.faces.pictures) > seen)
+        assert set(session._sources) == sources
+        assert not scene.running.done()
+    assert [r.message for r in caplog.records if r.levelno >= logging.ERROR] == []
 
 
 async def test_two_participants_never_show_each_other() -> None:
