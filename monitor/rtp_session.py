@@ -112,15 +112,21 @@ class RtpSession:
             return
         # What nearly all packets go through; `_rtp` does the same and more.
         self.packets += 1
+        kind, packet = source.kind, None
+        if kind == "audio":  # wanted in any case: what is forged is not even counted
+            packet = self._decrypt(data)
+            if packet is None:
+                return
         source.heard_s = arrival_s
         extended = source.reception.add(sequence, timestamp, arrival_s)
         if extended is None:
             return
-        kind = source.kind
-        if kind == "audio" or self._video.wants(extended, timestamp, arrival_s, is_padding(data)):
+        if packet is None:
+            if not self._video.wants(extended, timestamp, arrival_s, is_padding(data)):
+                return
             packet = self._decrypt(data)
-            if packet is not None:
-                self._deliver(kind, extended, second, timestamp, packet, arrival_s)
+        if packet is not None:
+            self._deliver(kind, extended, second, timestamp, packet, arrival_s)
 
     def _rtp(self, data: bytes, arrival_s: float, packet: bytes | None) -> None:
         """`packet`: the same decrypted, if it is so already."""
@@ -130,6 +136,8 @@ class RtpSession:
         if source is None:
             return
         packet = packet or source.first
+        if source.kind == "audio" and (packet := packet or self._decrypt(data)) is None:
+            return
         source.heard_s, source.first = arrival_s, None
         extended = source.reception.add(sequence, timestamp, arrival_s)
         if extended is None:

@@ -216,6 +216,16 @@ def test_strangers_make_no_source() -> None:
     assert peer.session.first_datagram(rtp(b"voice", 1), 0.0)
 
 
+def test_forged_sound_of_a_live_source_is_not_counted() -> None:
+    peer = Peer()
+    for number in range(20):
+        peer.take(rtp(b"voice", number, 960 * number))
+        peer.take(rtp(FORGED, number + 2_900 * (number + 1)))
+        peer.wait(0.02)
+    assert [number for _, number, _, _ in peer.audio.packets] == list(range(20))
+    assert peer.session._sources[AUDIO_SSRC].reception.highest & 0xFFFF == 19
+
+
 def test_sources_are_bounded() -> None:
     peer = Peer()
     for ssrc in range(100):
