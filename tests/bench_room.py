@@ -19,7 +19,6 @@ from vfd.types import SAMPLE_RATE_HZ, Audio, ParticipantKey, Rgb
 HOP_S = 1.0
 SETTLE_S = 0.15
 PICTURE_S = 2.0
-TAPES = 3  # participants whose sound is kept; all would cost what the receiver does not
 
 
 class Pictures:
@@ -59,9 +58,10 @@ class Tape:
 
 
 class Room:
-    """Everybody who is received on one path."""
+    """Everybody who is received on one path. `tapes`: participants whose sound is kept; all would
+    cost what the receiver does not."""
 
-    def __init__(self, path: str, executor: Executor) -> None:
+    def __init__(self, path: str, executor: Executor, tapes: int = 3) -> None:
         config = Config(
             whip=WhipConfig(no_media_timeout_s=60.0),
             receiver=ReceiverConfig(path=path, keyframe_interval_s=PICTURE_S),  # type: ignore[arg-type]
@@ -72,6 +72,7 @@ class Room:
         self.sessions: list[Session] = []
         self.receivers: list[Receiver] = []
         self.coverage: list[float] = []
+        self._tape_count = tapes
         self.tapes: list[Tape] = []
         self.skipped = 0
         self._runs: list[asyncio.Task[str]] = []
@@ -93,7 +94,7 @@ class Room:
     def forget(self) -> None:
         """What came so far was warming up."""
         self.coverage.clear()
-        self.tapes = [Tape() for _ in self.sessions[:TAPES]]
+        self.tapes = [Tape() for _ in self.sessions[: self._tape_count]]
         self.skipped = 0
 
     async def hop_forever(self) -> None:

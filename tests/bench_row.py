@@ -32,6 +32,7 @@ WARM_UP_S = 10.0
 """Whoever joined while others were still negotiating is placed anew after 5 s (ArrivalClock)."""
 CONNECT_TIMEOUT_S = 60.0
 LAG_SAMPLE_S = 0.05
+MEMORY_SAMPLE_S = 5.0
 BURST_S = 3.0
 LAST_PACKETS_S = 0.3
 
@@ -43,7 +44,7 @@ async def measure(args: argparse.Namespace) -> Row:
     media = load_media(args.codec, args.height)  # encoded before anything is measured
     async with _publishers(args) as publishers:
         with ThreadPoolExecutor(2, thread_name_prefix="helper") as executor:
-            room = Room(args.path, executor)
+            room = Room(args.path, executor, args.tapes)
             await room.receiving.open()
             memory_before = psutil.Process().memory_info().rss
             try:
@@ -52,7 +53,8 @@ async def measure(args: argparse.Namespace) -> Row:
                 await room.close()
     grown = row["rss_mb"] - memory_before / 2**20
     row["rss_mb_per_participant"] = grown / args.count
-    row["sound_correlation"] = statistics.fmean(t.correlation(media.sound) for t in room.tapes)
+    if room.tapes:
+        row["sound_correlation"] = statistics.fmean(t.correlation(media.sound) for t in room.tapes)
     if args.floor:
         alone = floor(args.codec, media)
         row["keyframe_decode_ms"], row["audio_decode_ms"] = alone
@@ -115,14 +117,19 @@ async def _measure(args: argparse.Namespace, room: Room) -> Row:
     room.forget()
     before = {key: len(times) for key, times in room.pictures.times.items()}
     lag: list[float] = []
-    sampling = asyncio.create_task(_sample_lag(lag))
+    memory: list[tuple[float, float]] = []
+    sampling = [
+        asyncio.create_task(_sample_lag(lag)),
+        asyncio.create_task(_sample_memory(memory)),
+    ]
     burst = Burst(room)
     if args.burst:
         asyncio.get_running_loop().call_later(args.seconds / 2 - BURST_S, burst.begin)
     start_s, start_cpu_s = time.monotonic(), time.process_time()
     await asyncio.sleep(args.seconds)
     cpu_s, end_s = time.process_time() - start_cpu_s, time.monotonic()
-    sampling.cancel()
+    for task in sampling:
+        task.cancel()
     wall_s = end_s - start_s
     new = {key: times[before.get(key, 0) :] for key, times in room.pictures.times.items()}
     gaps = [float(gap) for times in new.values() for gap in np.diff([start_s, *times, end_s])]
@@ -145,6 +152,7 @@ async def _measure(args: argparse.Namespace, room: Room) -> Row:
         "hops_skipped": room.skipped,
         "loop_lag_p99_ms": 1e3 * float(np.quantile(lag, 0.99)),
         "rss_mb": psutil.Process().memory_info().rss / 2**20,
+        "rss_slope_mb_per_minute": 60 * float(np.polyfit(*zip(*memory, strict=True), 1)[0]),
     }
 
 
@@ -200,6 +208,13 @@ async def _sample_lag(lag: list[float]) -> None:
         lag.append(time.monotonic() - due_s)
 
 
+async def _sample_memory(memory: list[tuple[float, float]]) -> None:
+    """Seconds and MB."""
+    while True:
+        memory.append((time.monotonic(), psutil.Process().memory_info().rss / 2**20))
+        await asyncio.sleep(MEMORY_SAMPLE_S)
+
+
 def _delivery(room: Room, said: Row) -> Row:
     """What the publishers sent, against what arrived."""
     sums = said["sums"]
@@ -233,6 +248,7 @@ def main() -> None:
     parser.add_argument("--run", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=15.0)
+    parser.add_argument("--tapes", type=int, default=3, help="participants whose sound is kept")
     parser.add_argument("--core", type=int)
     parser.add_argument("--sender-core", type=int)
     parser.add_argument("--floor", action="store_true")
