@@ -79,6 +79,26 @@ def lose(peer: RTCPeerConnection, share: float, seed: int = 1) -> None:
     dtls._send_rtp = lossy  # type: ignore[method-assign]
 
 
+def delay_pictures(peer: RTCPeerConnection, delay_s: float) -> "list[asyncio.Task[None]]":
+    """From now on the video packets of `peer`, not its reports, leave so much later: by these."""
+    sender = next(s for s in peer.getSenders() if s.kind == "video")
+    send, ssrc = sender.transport._send_rtp, sender._ssrc
+    under_way: list[asyncio.Task[None]] = []
+
+    async def late(data: bytes) -> None:
+        await asyncio.sleep(delay_s)
+        await send(data)
+
+    async def sorted_out(data: bytes) -> None:
+        if not 191 < data[1] < 224 and int.from_bytes(data[8:12], "big") == ssrc:
+            under_way.append(asyncio.create_task(late(data)))
+        else:
+            await send(data)
+
+    sender.transport._send_rtp = sorted_out  # type: ignore[method-assign]
+    return under_way
+
+
 def likeness(picture: Rgb, seed: int) -> float:
     return float(np.corrcoef(picture.ravel(), noise(seed, *SIZE).ravel())[0, 1])
 
@@ -181,6 +201,19 @@ async def test_garbage_from_strangers_and_from_the_peer_itself_changes_nothing(
         assert set(session._sources) == sources
         assert not scene.running.done()
     assert [r.message for r in caplog.records if r.levelno >= logging.ERROR] == []
+
+
+async def test_pictures_that_lag_behind_the_sound_are_seen_to_lag_and_placed_by_the_sound() -> None:
+    peer = new_peer(Voice(), Picture(noise(1, *SIZE)))
+    async with receiving(peer) as scene:
+        under_way = delay_pictures(peer, 0.5)
+        buffer = scene.session.buffer
+        await until(lambda: buffer.skew_s is not None and abs(buffer.skew_s - 0.5) < 0.1, 15.0)
+        seen = len(scene.faces.pictures)
+        await until(lambda: len(scene.faces.pictures) > seen)
+        asked_s, _ = scene.faces.pictures[-1]
+        assert 0.4 < time.monotonic() - asked_s < 1.0  # when it was taken, not when it came
+    await asyncio.gather(*under_way, return_exceptions=True)
 
 
 async def test_two_participants_never_show_each_other() -> None:
