@@ -75,6 +75,26 @@ def test_a_few_clips_are_learned_by_heart(name: str) -> None:
         assert parts[-1][part] < 0.9 * first, part
 
 
+def test_identity_and_traits_count_in_the_guided_share_alone() -> None:
+    half = dataclasses.replace(EVERYTHING, loss=dataclasses.replace(EVERYTHING.loss, guided=0.5))
+    half = with_optimiser(half, steps=10)
+    assert [half.is_guided(step) for step in (1, 5, 6, 10)] == [True, True, False, False]
+    found = {}
+    for step in (5, 6):
+        torch.manual_seed(3)
+        model = TrainedModel(half, CLIPS.identities, 3)
+        with closing(Trainer(model, half, ALONE)) as trainer:
+            parts = trainer.backward(Batches(CLIPS, half)[1], step)
+        head = model.heads.voice
+        assert head is not None
+        assert head.modulator is not None
+        assert head.modulator.grad is not None
+        found[step] = float(head.modulator.grad.norm())
+        assert parts["voice_id"] > 0
+    assert found[5] > 0
+    assert found[6] == 0
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_batch_in_parts_has_the_gradients_of_the_whole(name: str) -> None:
     whole = gradients(RECIPES[name])

@@ -84,12 +84,13 @@ class Heads(nn.Module):
             return {"classify": classification_loss(self.logits(normed), real_B)}
         return {"contrast": self._fine_tuning(normed["voice"], normed["face"], batch.reals)}
 
-    def total(self, parts: Mapping[str, Tensor]) -> Tensor:
-        """The weighted sum; a part without a weight of its own counts once."""
+    def total(self, parts: Mapping[str, Tensor], guided: bool = True) -> Tensor:
+        """The weighted sum; a part without a weight of its own counts once. `guided`: identity and
+        traits count."""
         weights = {
             "match": self.recipe.match_weight,
-            "id": self.recipe.identity_weight,
-            "traits": self.recipe.trait_weight,
+            "id": self.recipe.identity_weight * guided,
+            "traits": self.recipe.trait_weight * guided,
         }
         return torch.stack([weights.get(n.split("_")[-1], 1.0) * p for n, p in parts.items()]).sum()
 

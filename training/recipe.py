@@ -49,13 +49,15 @@ class DataRecipe:
 @dataclass(frozen=True, slots=True)
 class LossRecipe:
     """`objective`: pre-training ("match"), or fine-tuning by eq. 9 ("real-fake"), by InfoNCE or by
-    a classifier. Weights of InfoNCE, of eq. 6 on each tower, and of known traits. `negatives`: Q of
-    eq. 9. `towers`: those that are trained."""
+    a classifier. Weights of InfoNCE, of eq. 6 on each tower, and of known traits; the latter two
+    count in the first `guided` share of the steps. `negatives`: Q of eq. 9. `towers`: those that
+    are trained."""
 
     objective: str = _limited("match", choices=OBJECTIVES)
     match_weight: float = _limited(1.0, low=0.0)
     identity_weight: float = _limited(0.0, low=0.0)
     trait_weight: float = _limited(0.0, low=0.0)
+    guided: float = _limited(1.0, low=0.0, high=1.0)
     both_directions: bool = False
     temperature: float = _limited(0.1, low=0.001, high=10.0)
     negatives: int = _limited(10, low=1, high=1000)
@@ -146,6 +148,10 @@ class Recipe:
                 raise ValueError(
                     "model.preset vgg trains whole, without batch_norm, from initial = 'paper'"
                 )
+
+    def is_guided(self, step: int) -> bool:
+        """Whether identity and traits count in `step`, counted from 1."""
+        return step <= self.optimiser.steps * self.loss.guided
 
     def keeps(self, step: int) -> tuple[float, float]:
         """Share of the patches of voice and face that `step`, counted from 1, reads."""

@@ -73,7 +73,8 @@ class Trainer:
         outputs = dict(zip(self._towers, self._map(forward, self._towers), strict=True))
         leaves = {name: y_BV.detach().requires_grad_() for name, y_BV in outputs.items()}
         parts: dict[str, Tensor] = self._heads(leaves, batch)
-        self.model.heads.total(parts).backward()  # type: ignore[no-untyped-call]
+        loss = self.model.heads.total(parts, self._recipe.is_guided(number))
+        loss.backward()  # type: ignore[no-untyped-call]
 
         def backward(name: str) -> None:
             gradient = leaves[name].grad
