@@ -29,7 +29,8 @@ def clean(row: Row) -> bool:
 
 def findings(rows: list[Row]) -> list[Finding]:
     """Of the rows of one run, in the order of the goals."""
-    kept = [r for r in rows if r["path"] == "keyframe" and "burst_expected" not in r]
+    special = {"burst_expected", "minutes"}
+    kept = [r for r in rows if r["path"] == "keyframe" and not special & r.keys()]
     lossless = [r for r in kept if not r["loss"]]
     vp8 = [r for r in lossless if (r["codec"], r["height"]) == ("VP8", 720)]
     found = []
@@ -46,6 +47,9 @@ def findings(rows: list[Row]) -> list[Finding]:
     found.append(_at_most("CPU a participant, 40 over 10", 1.2, forty[CPU] / ten[CPU]))
     memory = (forty["rss_mb"] - ten["rss_mb"]) / 30
     found.append(_at_most("memory a participant", 4.0, memory, "MB"))
+    for row in (row for row in rows if "minutes" in row):
+        what = f"growth of memory, 10 participants, {row['minutes']:.0f} minutes"
+        found.append(_at_most(what, 1.0, row["rss_slope_mb_per_minute"], "MB a minute"))
     found.append(_correlation(of(vp8, participants=20), "no loss", promised=True))
     for row in rows:
         if row["loss"]:

@@ -63,8 +63,8 @@ def measure(launcher: list[str], cores: tuple[int, int], **options: object) -> R
     return row
 
 
-def rows(run: Any, seconds: float) -> Iterator[Row]:  # noqa: ANN401 - a partial of measure
-    """All of them, in the order of the report."""
+def rows(run: Any, seconds: float, minutes: float) -> Iterator[Row]:  # noqa: ANN401 - a partial
+    """All of them, in the order of the report. `minutes`: of the row that looks at memory."""
     for codec, height in (("VP8", 720), ("VP8", 360), ("H264", 720), ("H264", 360)):
         row = run(codec=codec, height=height, count=20, seconds=seconds, floor=True)
         yield row
@@ -84,6 +84,8 @@ def rows(run: Any, seconds: float) -> Iterator[Row]:  # noqa: ANN401 - a partial
         yield run(count=10, loss=loss, run=length, seconds=2 * seconds)
     yield run(path="plain", count=3, loss=0.1, seconds=seconds)
     yield run(count=20, seconds=seconds, burst=True)
+    if minutes:
+        yield run(count=10, seconds=60 * minutes, tapes=0) | {"minutes": minutes}
 
 
 def floor_of(row: Row) -> Row:
@@ -147,6 +149,8 @@ def _missing(rows: list[Row]) -> str:
         parts.append("sound and faces under loss")
     if not any(row.get("burst_expected") for row in rows):
         parts.append("a burst")
+    if not any("minutes" in row for row in rows):
+        parts.append("memory over half an hour")
     return f"Not measured in this run: {', '.join(parts)}.\n\n" if parts else ""
 
 
@@ -160,6 +164,7 @@ def _processor() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=10.0, help="measured of every row")
+    parser.add_argument("--minutes", type=float, default=30.0, help="to watch memory; 0: do not")
     parser.add_argument("--launcher", default="", help="command to start every row with")
     parser.add_argument("--only-report", action="store_true", help="from the rows that are there")
     args = parser.parse_args()
@@ -171,7 +176,7 @@ def main() -> None:
             return measure(shlex.split(args.launcher), cores, **options)
 
         measured = []
-        for row in rows(run, args.seconds):
+        for row in rows(run, args.seconds, args.minutes):
             measured.append(row)
             JSON_FILE.write_text(json.dumps(measured, indent=1) + "\n")
     REPORT.write_text(report(json.loads(JSON_FILE.read_text())))
