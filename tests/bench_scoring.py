@@ -40,7 +40,7 @@ from vfd.types import SAMPLE_RATE_HZ, ParticipantKey, Reason
 
 REPORT: Final = Path(__file__).parents[1] / "monitor" / "reports" / "scoring.md"
 GOAL: Final = 20
-COUNTS: Final = {"nano": (20, 50, 100, 150), "tiny": (5, 8, 10, 12, 20)}
+COUNTS: Final = {"nano": (20, 30, 40, 50), "tiny": (4, 6, 8, 20)}
 WARM_UP_S: Final = 6.0  # sound fills a window, everybody's first face is embedded
 PACKET_S: Final = 0.02
 FACE_EVERY_S: Final = 2.0

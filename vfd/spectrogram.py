@@ -37,7 +37,7 @@ Spectrogram = NDArray[np.float32]
 """(1, 512, 300) float32: one channel, bins from 15.6 Hz to 8 kHz, frames 10 ms apart."""
 
 _PADDED_SAMPLES: Final = (FRAMES - 1) * HOP_SAMPLES + FRAME_SAMPLES
-_CHUNK_FRAMES: Final = 100  # divides FRAMES
+_CHUNK_FRAMES: Final = 75  # divides FRAMES
 """Transformed at a time: what is in between stays in the cache, and OpenCV on one thread."""
 _CHUNK_BINS: Final = 64
 _PHASE: Final = 2 * np.pi * np.arange(FRAME_SAMPLES) / FRAME_SAMPLES
@@ -57,9 +57,9 @@ def stft512(audio: Audio) -> Spectrogram:
     """
     if audio.shape != (WINDOW_SAMPLES,):
         raise ValueError(f"audio has shape {audio.shape}, not ({WINDOW_SAMPLES},)")
-    padded = np.zeros(_PADDED_SAMPLES, dtype=np.float32)
-    padded[:WINDOW_SAMPLES] = audio
-    frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME_SAMPLES)[::HOP_SAMPLES]
+    sound = _SCRATCH.sound
+    sound[:WINDOW_SAMPLES] = audio
+    frames = np.lib.stride_tricks.sliding_window_view(sound, FRAME_SAMPLES)[::HOP_SAMPLES]
     weights = _weights(frames)
     if not weights.any():
         return np.zeros((1, BINS, FRAMES), dtype=np.float32)
@@ -91,6 +91,7 @@ class _Scratch(threading.local):
     because the pages go back to the system and come again."""
 
     def __init__(self) -> None:
+        self.sound = np.zeros(_PADDED_SAMPLES, dtype=np.float32)
         self.bins = np.empty((BINS, FRAMES), dtype=np.float32)
         self.squares = np.empty_like(self.bins)
         self.padded = np.zeros((_CHUNK_FRAMES, FFT_SAMPLES), dtype=np.float32)
