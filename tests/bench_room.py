@@ -45,16 +45,18 @@ class Tape:
         self._received.append(received)
 
     def correlation(self, source: Audio) -> float:
-        """With `source`, played round and round, when both are aligned; outside holes."""
-        sound, received = np.concatenate(self._sound), np.concatenate(self._received)
-        length = len(source)
-        folded = np.zeros(-(-len(sound) // length) * length)
-        folded[: len(sound)] = sound
-        folded = folded.reshape(-1, length).sum(axis=0)
-        spectrum = np.fft.rfft(folded).conj() * np.fft.rfft(source)
-        shift = int(np.fft.irfft(spectrum, length).argmax())
-        played = source[(np.arange(len(sound)) + shift) % length]
-        return float(np.corrcoef(sound[received], played[received])[0, 1])
+        """With `source`, played round and round, outside holes: every second is aligned for itself,
+        since a clock that is corrected shifts all that follows. The mean over the seconds."""
+        spectrum = np.fft.rfft(source)
+        found = []
+        for sound, received in zip(self._sound, self._received, strict=True):
+            padded = np.zeros(len(source))
+            padded[: len(sound)] = sound
+            shift = int(np.fft.irfft(np.fft.rfft(padded).conj() * spectrum, len(source)).argmax())
+            played = source[(np.arange(len(sound)) + shift) % len(source)]
+            if received.any() and sound[received].any():
+                found.append(float(np.corrcoef(sound[received], played[received])[0, 1]))
+        return float(np.mean(found))
 
 
 class Room:

@@ -231,9 +231,9 @@ def _delivery(room: Room, said: Row) -> Row:
     sessions = [m.rtp for m in media if isinstance(m, KeyframeMedia) and m.rtp]
     if sessions:
         arrived = sum(s.reception.received for rtp in sessions for s in rtp._sources.values())
-        put = total["audio_sent"] + total["video_sent"] + total["resent"]
-        put -= total["audio_lost"] + total["video_lost"]
-        row["packets_dropped"] = put - arrived
+        # By the numbers that are missing: what a sender sent before we listened was not for us.
+        missing = sum(s.reception.lost for rtp in sessions for s in rtp._sources.values())
+        row["packets_dropped"] = max(0, missing - total["audio_lost"] - total["video_lost"])
         row["decrypted_share"] = sum(s.decrypted for s in sessions) / max(1, arrived)
     return row
 
