@@ -131,9 +131,10 @@ Correlation of the sound is the mean over seconds, each aligned for itself.
 {table([title for _, title in COLUMNS], measured)}
 
 Where the limit lies: a profile of 20 participants of 720p (py-spy, November 2026) puts 29 % of the
-CPU into keyframes, 20 % into Opus, 22 % into the system call that reads a datagram (some 210 a second
-and participant; many in one call, recvmmsg, saved less than a tenth of it) and 21 % into Python's
-share of a packet: header, statistics, decryption of what is wanted. The first two are the floor.
+CPU into keyframes, 20 % into Opus, 22 % into the system call that reads a datagram (some 210 for a
+participant and second; many in one call, recvmmsg, saved less than a tenth of it) and 21 % into
+Python's share of a packet: header, statistics, decryption of what is wanted. The first two are the
+floor; where keyframes are small, at 360p, the rest weighs more.
 """
 
 
