@@ -134,7 +134,8 @@ Where the limit lies: a profile of 20 participants of 720p (py-spy, November 202
 CPU into keyframes, 20 % into Opus, 22 % into the system call that reads a datagram (some 210 for a
 participant and second; many in one call, recvmmsg, saved less than a tenth of it) and 21 % into
 Python's share of a packet: header, statistics, decryption of what is wanted. The first two are the
-floor; where keyframes are small, at 360p, the rest weighs more.
+floor; where keyframes are small, at 360p, the rest weighs more. uvloop changes nothing: 11.0 and
+12.0 ms a participant-second against 11.3 and 11.7 without it, in turns.
 """
 
 
