@@ -38,6 +38,7 @@ class Scorer:
         self._engine = engine
         self._faces_per_window = faces_per_window
         self._front_end = FRONT_ENDS[front_end]
+        self._pictures = np.empty((engine.best_batch, 1, *self._front_end.shape), np.float32)
         self._faces = WeakKeyDictionary[FaceFrame, NDArray[np.float32]]()
         """Embeddings by identity of the frame, for as long as somebody's buffer holds it: a face is
         looked at for several seconds, and its owner may pause in between."""
@@ -60,11 +61,12 @@ class Scorer:
 
     def _embed_voices(self, windows: Sequence[Window]) -> list[NDArray[np.float32]]:
         voices: list[NDArray[np.float32]] = []
-        batch = self._engine.best_batch
+        batch = len(self._pictures)
         for start in range(0, len(windows), batch):
             part = windows[start : start + batch]
-            pictures = [self._front_end.compute(window.audio) for window in part]
-            voices.extend(self._engine.embed_voice(np.stack(pictures)))
+            for window, picture in zip(part, self._pictures, strict=False):
+                self._front_end.compute(window.audio, picture)
+            voices.extend(self._engine.embed_voice(self._pictures[: len(part)]))
         return voices
 
     def _embed_faces(self, faces: Sequence[FaceFrame]) -> None:

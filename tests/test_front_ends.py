@@ -21,3 +21,12 @@ def test_every_front_end_gives_its_shape() -> None:
         assert picture.shape == (1, *front_end.shape)
         assert picture.dtype == np.float32
         assert picture.flags.c_contiguous
+
+
+def test_every_front_end_writes_where_it_is_told_to() -> None:
+    rng = np.random.default_rng(0)
+    for audio in (rng.standard_normal(48_000).astype(np.float32), np.zeros(48_000, np.float32)):
+        for front_end in FRONT_ENDS.values():
+            out = np.full((1, *front_end.shape), np.nan, np.float32)
+            assert front_end.compute(audio, out) is out
+            np.testing.assert_array_equal(out, front_end.compute(audio))

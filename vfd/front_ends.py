@@ -4,9 +4,9 @@ A checkpoint stores the name of the one that it was trained with; training and s
 this table.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,21 @@ from vfd.spectrogram import BINS, FRAMES, stft512
 from vfd.types import Audio
 
 
+class Compute(Protocol):
+    """A window, (48000,) float32 at 16 kHz, to (1, height, width) float32, where height counts bins
+    from low to high and width counts frames. `out`: an array of this kind to write to and return.
+    """
+
+    def __call__(
+        self, audio: Audio, out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class FrontEnd:
-    """`compute` turns a window, (48000,) float32 at 16 kHz, into (1, height, width) float32, where
-    height counts bins from low to high and width counts frames; `shape` is (height, width)."""
+    """`shape`: (height, width) of what `compute` gives."""
 
-    compute: Callable[[Audio], NDArray[np.float32]]
+    compute: Compute
     shape: tuple[int, int]
 
 

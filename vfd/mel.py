@@ -60,20 +60,20 @@ _TRIANGLES: Final = scipy.sparse.csr_array(_triangles().T)
 _WINDOW: Final = _window()
 
 
-def mel128(audio: Audio) -> NDArray[np.float32]:
+def mel128(audio: Audio, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
     """(1, 128, 256) float32, not negative: power in 128 bands, frames 10 ms apart.
 
     `audio` (48000,) float32 in [-1, 1] at 16 kHz, of which the last 40,960 samples are read: the
     published code reads as many, and the latest are what a monitor is asked about. Frame n stands
-    around sample 160 n of them. Lost packets and silence are 0. Raises ValueError for another
-    length.
+    around sample 160 n of them. Lost packets and silence are 0. `out`: what is written to and
+    returned. Raises ValueError for another length.
     """
     if audio.shape != (WINDOW_SAMPLES,):
         raise ValueError(f"audio has shape {audio.shape}, not ({WINDOW_SAMPLES},)")
     latest = audio[-MEL_SAMPLES:].astype(np.float32, copy=False)
     padded = np.pad(latest, FFT_SAMPLES // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, FFT_SAMPLES)[::HOP_SAMPLES]
-    bands = np.empty((1, MEL_BANDS, MEL_FRAMES), dtype=np.float32)
+    bands = np.empty((1, MEL_BANDS, MEL_FRAMES), dtype=np.float32) if out is None else out
     for start in range(0, MEL_FRAMES, _CHUNK_FRAMES):
         chunk = slice(start, start + _CHUNK_FRAMES)
         spectrum = scipy.fft.rfft(frames[chunk] * _WINDOW, axis=1)
