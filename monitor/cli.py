@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from engines.engine import EngineError
-from monitor import demo, watch
+from monitor import demo, join, watch
 from monitor.config import Config, ConfigError
 from monitor.config_file import load_config, to_toml
 from monitor.heap import bound_heap
@@ -45,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     for command, run in ((serve, _serve), (check, _check_config)):
         command.add_argument("--config", type=Path, help="configuration file (TOML)")
         command.set_defaults(run=run)
+    join_parser = commands.add_parser("join", help="join calls and streams, and watch them")
+    join.add_arguments(join_parser)
+    join_parser.set_defaults(run=join.run)
     watch_parser = commands.add_parser("watch", help="watch a file or a stream")
     watch.add_arguments(watch_parser)
     watch_parser.set_defaults(run=watch.run)

@@ -47,6 +47,15 @@ class WhipConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class JoinConfig:
+    calls: tuple[str, ...] = ()
+    display_name: str = "vfd-monitor (checks voice and face)"
+    hidden: bool = False
+    max_calls: Annotated[int, Range(1, 1_000)] = 32
+    allow_private_targets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ReceiverConfig:
     path: Literal["keyframe", "plain"] = "keyframe"
     keyframe_interval_s: Annotated[float, Range(0.5, 30.0)] = 2.0
@@ -120,6 +129,7 @@ class MetricsConfig:
 class Config:
     server: ServerConfig = field(default_factory=ServerConfig)
     whip: WhipConfig = field(default_factory=WhipConfig)
+    join: JoinConfig = field(default_factory=JoinConfig)
     receiver: ReceiverConfig = field(default_factory=ReceiverConfig)
     model: ModelSection = field(default_factory=ModelSection)
     scoring: ScoringConfig = field(default_factory=ScoringConfig)

@@ -3,7 +3,8 @@
 import ipaddress
 from pathlib import Path
 
-from monitor.config import AlertConfig, Config, ConfigError, ServerConfig
+from monitor.call_urls import CallUrlError, parse_call_url
+from monitor.config import AlertConfig, Config, ConfigError, JoinConfig, ServerConfig
 from monitor.webhook import check_webhook
 
 
@@ -15,6 +16,7 @@ def check_rules(config: Config, where: str) -> None:
         or _order_rule(config)
         or _alert_rule(config.alerts)
         or _ice_rule(config.whip.ice_servers)
+        or _join_rule(config.join)
         or _receiver_rule(config)
     )
     if broken:
@@ -88,6 +90,23 @@ def _ice_rule(servers: tuple[str, ...]) -> str:
     for server in servers:
         if not server.startswith("stun:"):
             return f"whip.ice_servers: {server!r}: expected stun:HOST or stun:HOST:PORT"
+    return ""
+
+
+def _join_rule(join: JoinConfig) -> str:
+    if not join.display_name.strip() or not join.display_name.isprintable():
+        return "join.display_name: expected printable characters"
+    if len(join.calls) > join.max_calls:
+        return f"join.calls: expected at most join.max_calls, which is {join.max_calls}"
+    ids = set()
+    for text in join.calls:
+        try:
+            url = parse_call_url(text)
+        except CallUrlError as error:
+            return f"join.calls: {error}"
+        if url.id in ids:
+            return f"join.calls: {url.shown} stands there twice"
+        ids.add(url.id)
     return ""
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 
+from monitor.calls import Calls
+from monitor.calls_http import calls_routes
 from monitor.config import Config
 from monitor.events import EventBus
 from monitor.metrics import Metrics
@@ -47,6 +49,7 @@ class Parts:
     checkpoint: Checkpoint
     registry: Registry
     publications: Publications
+    calls: Calls
     bus: EventBus
     metrics: Metrics
     executor: Executor
@@ -60,7 +63,8 @@ def create_app(parts: Parts) -> FastAPI:
     check_token = token_check(parts.config.server.token)
     app.mount("/whip", create_whip_app(parts.publications, parts.config, check_token))
     app.include_router(_open_routes(parts))
-    app.include_router(_protected_routes(parts), dependencies=[Depends(check_token)])
+    for router in (_protected_routes(parts), calls_routes(parts.calls, parts.config)):
+        app.include_router(router, dependencies=[Depends(check_token)])
     return app
 
 
@@ -170,6 +174,7 @@ def describe(session: Session) -> dict[str, object]:
     return {
         "call": session.key.call,
         "participant": session.key.participant,
+        "name": session.name,
         "state": verdict.state.value,
         "reason": verdict.reason.value if verdict.reason else None,
         "statistic": verdict.statistic,

@@ -14,8 +14,16 @@ class FaceSink(Protocol):
     def submit(self, session: Session, time_s: float, rgb: Rgb) -> None: ...
 
 
-class Media(Protocol):
-    """One participant's media. Belongs to the event loop."""
+class Hearable(Protocol):
+    """One participant's sound, on its way into the buffer. Belongs to the event loop."""
+
+    def hear(self, end_s: float) -> None:
+        """Writes into the buffer what was said before `end_s`, as far as it is not there yet."""
+        ...
+
+
+class Media(Hearable, Protocol):
+    """One participant's media on a peer connection."""
 
     def connect(self, configuration: RTCConfiguration, offer: str) -> RTCPeerConnection:
         """The connection that will answer `offer`; called once."""
@@ -27,10 +35,6 @@ class Media(Protocol):
 
     def ended(self) -> str:
         """Why there will be no more, as one word for the log; empty while there may be."""
-        ...
-
-    def hear(self, end_s: float) -> None:
-        """Writes into the buffer what was said before `end_s`, as far as it is not there yet."""
         ...
 
     async def close(self) -> None:

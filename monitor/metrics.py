@@ -6,7 +6,7 @@ scrape, so that whoever leaves is gone from it.
 
 import asyncio
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -22,6 +22,7 @@ from monitor.config import MetricsConfig
 from monitor.cpu import StageCpu
 from monitor.keyframe_requests import KeyframeTally
 from monitor.sessions import Registry, Session
+from monitor.source import Trouble
 from vfd.checkpoint import Checkpoint
 from vfd.decision import State
 from vfd.types import Reason
@@ -72,6 +73,15 @@ class Metrics:
         self._events_dropped = Counter(
             "vfd_events_dropped_total", "Events lost by listeners that were slow.", registry=own
         )
+        self._calls_joined = Counter(
+            "vfd_calls_joined_total", "Times that a call was joined.", registry=own
+        )
+        self._calls_failed = Counter(
+            "vfd_calls_failed_total",
+            "Times that a call could not be joined or was lost, by what was the trouble.",
+            ["trouble"],
+            registry=own,
+        )
         self._engine_up = Gauge("vfd_engine_up", "1 while the engine answers.", registry=own)
         self._model_info = Gauge(
             "vfd_model_info",
@@ -83,6 +93,8 @@ class Metrics:
             self._abstained.labels(reason.value)
         for kind in ("opened", "closed"):
             self._alerts.labels(kind)
+        for trouble in Trouble:
+            self._calls_failed.labels(trouble.value)
         own.register(_StageCollector(cpu))
         own.register(_SessionCollector(registry, config.max_participants))
         ProcessCollector(registry=own)
@@ -90,6 +102,16 @@ class Metrics:
     def count_keyframes(self, tally: KeyframeTally) -> None:
         """Adds what is requested, received and dropped from now on to what is exposed; once."""
         self._registry.register(_KeyframeCollector(tally))
+
+    def count_calls(self, by_state: Callable[[], Mapping[str, int]]) -> None:
+        """Adds how many calls there are, by state, to what is exposed; once."""
+        self._registry.register(_CallCollector(by_state))
+
+    def call_joined(self) -> None:
+        self._calls_joined.inc()
+
+    def call_failed(self, trouble: Trouble) -> None:
+        self._calls_failed.labels(trouble.value).inc()
 
     def window_scored(self, latency_s: float) -> None:
         self._scored.inc()
@@ -203,6 +225,20 @@ class _KeyframeCollector(Collector):
             "Keyframes, and frames of bursts, that too many others waited before.",
             value=self._tally.dropped,
         )
+
+
+class _CallCollector(Collector):
+    def __init__(self, by_state: Callable[[], Mapping[str, int]]) -> None:
+        self._by_state = by_state
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily("vfd_calls", "Calls asked for, by state.", labels=["state"])
+        for state, count in self._by_state().items():
+            family.add_metric([state], count)
+        yield family
 
 
 class _SessionCollector(Collector):

@@ -4,12 +4,14 @@ import asyncio
 import hmac
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from monitor.attendance import Attendance
+from monitor.media import Hearable
 from monitor.problems import RETRY_AFTER_S, Problem
 from monitor.receiver import Receiver
-from monitor.sessions import Registry, Session, TooManyParticipants
+from monitor.sessions import Session, TooManyParticipants
 from vfd.types import ParticipantKey
 
 logger = logging.getLogger(__name__)
@@ -31,22 +33,11 @@ class Publication:
 class Publications:
     """Opens, replaces and ends publications, and lets their sessions join and leave with them."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        new_receiver: Callable[[Session], Receiver],
-        clock: Callable[[], float],
-        on_joined: Callable[[Session], None],
-        on_left: Callable[[Session], Awaitable[None]],
-    ) -> None:
-        self._registry = registry
+    def __init__(self, attendance: Attendance, new_receiver: Callable[[Session], Receiver]) -> None:
+        self._attendance = attendance
         self._new_receiver = new_receiver
-        self._clock = clock
-        self._on_joined = on_joined
-        self._on_left = on_left
         self._live: dict[ParticipantKey, Publication] = {}
         self._negotiating: set[ParticipantKey] = set()
-        self._announced: set[ParticipantKey] = set()
         self._closed = False
 
     async def publish(self, key: ParticipantKey, offer: str, token: str) -> tuple[Publication, str]:
@@ -70,9 +61,9 @@ class Publications:
             raise Problem(404, "There is no such session; it may have ended.")
         await self._stop(publication)
 
-    def receivers(self) -> list[Receiver]:
+    def media(self) -> list[Hearable]:
         """Of the live publications."""
-        return [publication.receiver for publication in self._live.values()]
+        return [publication.receiver.media for publication in self._live.values()]
 
     async def close(self) -> None:
         """Ends every publication and takes no more."""
@@ -94,9 +85,11 @@ class Publications:
 
     async def _open(self, key: ParticipantKey, offer: str) -> tuple[Publication, str]:
         try:
-            session = self._registry.join(key, self._clock())
+            session = self._attendance.join(key, self)
         except TooManyParticipants as error:
             raise _overloaded(f"The monitor is full: {error}.") from error
+        except KeyError as error:
+            raise Problem(409, "The monitor joined a call with this participant.") from error
         receiver = self._new_receiver(session)
         answer = await receiver.answer(offer)
         if self._closed:
@@ -111,10 +104,7 @@ class Publications:
         if before:
             await self._stop(before)
             logger.info("taken over", extra=key._asdict())
-        else:
-            logger.info("joined", extra=key._asdict())
-            self._announced.add(key)
-            self._on_joined(session)
+        self._attendance.announce(session)
         return publication, answer
 
     async def _run(self, publication: Publication) -> None:
@@ -145,10 +135,7 @@ class Publications:
         """Lets the session go unless somebody publishes for it or is about to."""
         if key in self._live or key in self._negotiating:
             return
-        session = self._registry.leave(key)
-        if session and key in self._announced:
-            self._announced.discard(key)
-            await self._on_left(session)
+        await self._attendance.leave(key, self)
 
 
 def _overloaded(detail: str) -> Problem:

@@ -20,12 +20,21 @@ logger = logging.getLogger(__name__)
 
 
 class Receiver:
-    """Lets `media` have what one peer sends, until the peer leaves or falls silent."""
+    """Lets `media` have what one peer sends, until the peer leaves or falls silent. The server of a
+    joined call `may_be_silent`: it has nothing to send while a participant is muted, and says
+    itself who left."""
 
-    def __init__(self, media: Media, config: Config, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        media: Media,
+        config: Config,
+        clock: Callable[[], float],
+        may_be_silent: bool = False,
+    ) -> None:
         self.media = media
         self._config = config
         self._clock = clock
+        self._may_be_silent = may_be_silent
         self._peer: RTCPeerConnection | None = None
         self._started_s = clock()
         self._heard_s: float | None = None  # None until connected
@@ -91,7 +100,9 @@ class Receiver:
             packets = await self.media.packets()
             if self._heard_s is None or packets != self._packets:
                 self._packets, self._heard_s = packets, now_s
-            return "silent" if now_s - self._heard_s > self._config.whip.no_media_timeout_s else ""
+            silent_s = now_s - self._heard_s
+            silent = silent_s > self._config.whip.no_media_timeout_s and not self._may_be_silent
+            return "silent" if silent else ""
         late = now_s - self._started_s > self._config.whip.connect_timeout_s
         return "never connected" if late else ""
 

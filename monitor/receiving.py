@@ -13,7 +13,7 @@ from monitor.datagrams import Pump
 from monitor.keyframe_decoder import DecoderPool
 from monitor.keyframe_media import KeyframeMedia
 from monitor.keyframe_requests import KeyframeTally
-from monitor.media import FaceSink, Media
+from monitor.media import FaceSink, Hearable, Media
 from monitor.plain_media import PlainMedia
 from monitor.receiver import Receiver
 from monitor.sessions import Session
@@ -54,18 +54,18 @@ class Receiving:
                 "receiving the plain way: every frame is decoded", extra={"reason": failure}
             )
 
-    def receiver(self, session: Session) -> Receiver:
-        """A new one for what `session` is about to be sent."""
-        return Receiver(self._media(session), self._config, self._clock)
+    def receiver(self, session: Session, *, may_be_silent: bool = False) -> Receiver:
+        """A new one for what `session` is about to be sent; see `Receiver`."""
+        return Receiver(self._media(session), self._config, self._clock, may_be_silent)
 
-    async def hear(self, receivers: Iterable[Receiver], end_s: float) -> None:
+    async def hear(self, heard: Iterable[Hearable], end_s: float) -> None:
         """Brings every buffer up to `end_s`. One participant a turn of the loop: packets and
         requests are not kept waiting by a full room."""
         busy = self._pump.late_s > BUSY_LATE_S
-        for receiver in receivers:
-            receiver.media.hear(end_s)
-            if isinstance(receiver.media, KeyframeMedia):
-                receiver.media.attend(self._attention, busy)
+        for media in heard:
+            media.hear(end_s)
+            if isinstance(media, KeyframeMedia):
+                media.attend(self._attention, busy)
             await asyncio.sleep(0)
 
     def close(self) -> None:

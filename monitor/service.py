@@ -17,6 +17,9 @@ from monitor.assembly import (
     face_finder,
     weights_note,
 )
+from monitor.attendance import Attendance
+from monitor.call_urls import parse_call_url
+from monitor.calls import Calls
 from monitor.config import Config
 from monitor.cpu import StageCpu
 from monitor.events import EventBus, joined_event, left_event
@@ -28,7 +31,8 @@ from monitor.publications import Publications
 from monitor.receiving import Receiving
 from monitor.scoring import Scorer, ScoringLoop
 from monitor.server import HttpServer, listening
-from monitor.sessions import Registry, Session
+from monitor.sessions import Registry
+from monitor.sources import source_of
 from monitor.webhook import webhook_sink
 from vfd.checkpoint import Checkpoint
 from vfd.finder import FaceFinder
@@ -39,7 +43,8 @@ logger = logging.getLogger(__name__)
 
 
 class Service:
-    """One monitor. `engine`, `finder` and `checkpoint` replace what the configuration names."""
+    """One monitor. `engine`, `finder` and `checkpoint` replace what the configuration names.
+    `once`: no call is tried a second time."""
 
     def __init__(
         self,
@@ -48,18 +53,23 @@ class Service:
         engine: Engine | None = None,
         finder: FaceFinder | None = None,
         checkpoint: Checkpoint | None = None,
+        *,
+        once: bool = False,
     ) -> None:
         self._config = config
         self._clock = clock
         self._engine = engine
         self._finder = finder
         self._checkpoint = checkpoint
+        self._once = once
         self._stack = AsyncExitStack()  # what is taken down last was built first
         self._ended = asyncio.Event()
         self._draining = False
         self._failed = False
         self.url = ""
         """Where it answers, once it does."""
+        self.calls: Calls
+        """What it has joined, once started."""
 
     async def start(self) -> None:
         """Returns when requests are answered.
@@ -115,26 +125,33 @@ class Service:
         await receiving.open()
         metrics.count_keyframes(receiving.keyframes)
 
-        async def on_left(session: Session) -> None:
-            await alerter.left(session)
-            bus.publish(left_event(session.key))
-
-        publications = Publications(
+        attendance = Attendance(
             registry,
-            receiving.receiver,
             self._clock,
             on_joined=lambda session: bus.publish(joined_event(session.key)),
-            on_left=on_left,
+            on_left=lambda session: bus.publish(left_event(session.key)),
+            on_gone=alerter.left,
         )
+        publications = Publications(attendance, receiving.receiver)
+        calls = self.calls = Calls(
+            attendance,
+            lambda url: source_of(url, config),
+            lambda session: receiving.receiver(session, may_be_silent=True),
+            metrics,
+            config.join.max_calls,
+            once=self._once,
+        )
+        metrics.count_calls(calls.by_state)
 
         async def hear(end_s: float) -> None:
-            await receiving.hear(publications.receivers(), end_s)
+            await receiving.hear([*publications.media(), *calls.media()], end_s)
 
         scorer = Scorer(engine, config.scoring.faces_per_window, checkpoint.info.config.front_end)
         scoring = ScoringLoop(
             registry, scorer, config.scoring, self._clock, bus, metrics, alerter, hear
         )
         self._own(scoring.run(), "scoring")
+        self._own(calls.run(), "calls")
         self._own(cpu.run(), "cpu sampling")
         self._own(LoopLag(metrics).run(), "loop lag")
         self._own(trim_heap_forever(executor), "heap")
@@ -143,6 +160,7 @@ class Service:
             checkpoint=checkpoint,
             registry=registry,
             publications=publications,
+            calls=calls,
             bus=bus,
             metrics=metrics,
             executor=executor,
@@ -152,7 +170,10 @@ class Service:
         await self._serve(server)
         stack.callback(bus.close)
         stack.push_async_callback(publications.close)
+        stack.push_async_callback(calls.close)
         self._announce(checkpoint)
+        for text in config.join.calls:
+            calls.add(parse_call_url(text))
 
     def _sinks(self, checkpoint: Checkpoint, bus: EventBus, metrics: Metrics) -> list[AlertSink]:
         sinks: list[AlertSink] = [RecordSink(bus, metrics)]

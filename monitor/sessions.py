@@ -10,6 +10,8 @@ from vfd.types import Abstention, ParticipantKey, Reason, Score
 
 HISTORY: Final = 60
 """Seconds of similarity kept for tables and pages."""
+AWAY_S: Final = 60.0
+"""How long what is known of somebody outlasts a broken connection to their call."""
 
 
 class TooManyParticipants(Exception):  # noqa: N818 - says what happened, as StopIteration does
@@ -23,6 +25,8 @@ class Session:
         self, key: ParticipantKey, buffer: ParticipantBuffer, decider: Decider, joined_s: float
     ) -> None:
         self.key = key
+        self.name = ""
+        """What they call themselves in their call, for people to read; anybody may take any."""
         self.buffer = buffer
         self.decider = decider
         self.joined_s = joined_s
@@ -75,11 +79,12 @@ class Registry:
         self._config = config
         self._limits = limits
         self._sessions: dict[ParticipantKey, Session] = {}
+        self._away: dict[ParticipantKey, tuple[float, Session]] = {}
         self._snapshot: tuple[Session, ...] = ()
 
     def join(self, key: ParticipantKey, joined_s: float) -> Session:
-        """The session of `key`, a new one unless it is live already (a reconnect keeps what was
-        known). Raises TooManyParticipants."""
+        """The session of `key`, a new one unless it is live or only away (a reconnect keeps what
+        was known). Raises TooManyParticipants."""
         if (live := self._sessions.get(key)) is not None:
             return live
         limit = self._config.whip.max_participants
@@ -87,17 +92,43 @@ class Registry:
             raise TooManyParticipants(
                 f"{limit} participants are watched already (whip.max_participants)"
             )
-        buffer = ParticipantBuffer(key, self._config.scoring)
-        session = Session(key, buffer, Decider(self._limits, joined_s), joined_s)
+        session = self._returned(key, joined_s) or self._new(key, joined_s)
         self._sessions[key] = session
         self._snapshot = tuple(self._sessions.values())
         return session
+
+    def suspend(self, key: ParticipantKey, now_s: float) -> Session | None:
+        """Takes `key` out, as `leave` does, and keeps it for AWAY_S, in which it grows no older."""
+        if (session := self.leave(key)) is not None:
+            self._away[key] = now_s, session
+        return session
+
+    def expired(self, now_s: float) -> list[Session]:
+        """Forgets, and returns, who has been away for longer than AWAY_S; and the longest away, if
+        they are more than may be here."""
+        oldest = sorted(self._away.values(), key=lambda away: away[0])
+        beyond = max(0, len(oldest) - self._config.whip.max_participants)
+        stale = sum(now_s - since_s > AWAY_S for since_s, _ in oldest)
+        gone = [session for _, session in oldest[: max(beyond, stale)]]
+        for session in gone:
+            del self._away[session.key]
+        return gone
 
     def leave(self, key: ParticipantKey) -> Session | None:
         """Forgets `key`; returns what was known, or None if it was not here."""
         session = self._sessions.pop(key, None)
         self._snapshot = tuple(self._sessions.values())
         return session
+
+    def _returned(self, key: ParticipantKey, now_s: float) -> Session | None:
+        since_s, session = self._away.pop(key, (0.0, None))
+        if session is not None:
+            session.decider.pause(now_s - since_s)
+        return session
+
+    def _new(self, key: ParticipantKey, joined_s: float) -> Session:
+        buffer = ParticipantBuffer(key, self._config.scoring)
+        return Session(key, buffer, Decider(self._limits, joined_s), joined_s)
 
     def get(self, key: ParticipantKey) -> Session | None:
         return self._sessions.get(key)

@@ -7,11 +7,9 @@ import asyncio
 import base64
 import binascii
 import email.utils
-import ipaddress
 import json
 import logging
 import math
-import socket
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +22,7 @@ import standardwebhooks
 from monitor.alerts import Alert
 from monitor.config import AlertConfig, Config
 from monitor.metrics import Metrics
+from monitor.public_hosts import is_public
 from vfd.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
@@ -200,10 +199,8 @@ async def _refuse_private(url: str) -> None:
     """Raises OSError where the host's name leads to an address that is not public. A guard against
     mistakes: the name is looked up again by the request itself."""
     host = httpx.URL(url).host
-    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    for *_, address in found:
-        if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:
-            raise OSError(f"{host} is a private address; alerts.allow_private_targets permits it")
+    if not await is_public(host):
+        raise OSError(f"{host} is a private address; alerts.allow_private_targets permits it")
 
 
 def retry_after_s(header: str | None, now_unix_s: float) -> float:

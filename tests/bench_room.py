@@ -109,7 +109,7 @@ class Room:
             due_s += (missed + 1) * HOP_S
 
     async def _hop(self, end_s: float) -> None:
-        await self.receiving.hear(self.receivers, end_s)
+        await self.receiving.hear([r.media for r in self.receivers], end_s)
         new = slice(-round(HOP_S * SAMPLE_RATE_HZ), None)
         for index, session in enumerate(self.sessions):
             snapshot = session.buffer.snapshot(end_s)

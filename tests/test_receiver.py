@@ -78,7 +78,7 @@ async def new_receiver(config: Config = KEYFRAME) -> AsyncIterator[tuple[Receive
 
 async def hear(receiving: Receiving, receiver: Receiver) -> None:
     while True:
-        await receiving.hear([receiver], time.monotonic() - 0.1)
+        await receiving.hear([receiver.media], time.monotonic() - 0.1)
         await asyncio.sleep(HOP_S)
 
 

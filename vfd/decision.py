@@ -104,6 +104,11 @@ class Decider:
             self._take(end_s, similarity)
         return self.verdict
 
+    def pause(self, seconds: float) -> None:
+        """Nobody could look for `seconds`: what is known is no older for it."""
+        if self._last_score_s is not None:
+            self._last_score_s += seconds
+
     def _forget(self, end_s: float) -> None:
         if self._last_score_s is None or end_s - self._last_score_s <= self._limits.forget_after_s:
             return

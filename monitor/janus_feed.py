@@ -1,0 +1,160 @@
+"""The subscription to one publisher in a VideoRoom."""
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from monitor.janus import Handle, JanusSession, Message
+from monitor.media import Hearable
+from monitor.problems import Problem
+from monitor.receiver import Receiver
+from monitor.sdp import TAKEN_CODECS, accept_offer
+from monitor.source import Room, SourceError
+
+RETRY_S: Final = 3.0
+MAX_CANDIDATES: Final = 64
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Who sends, and what: `mids` of one audio and one video stream at most that we can take."""
+
+    id: str
+    feed: int | str
+    name: str
+    mids: tuple[str, ...]
+    audible: bool
+    dummy: bool
+
+    @staticmethod
+    def of(entry: Message) -> "Publisher":
+        """From Janus' own words; multistream Janus (1.0 and later) lists the streams."""
+        chosen: dict[str, str] = {}
+        for stream in entry.get("streams", []):
+            kind, codec = stream.get("type"), str(stream.get("codec", "")).lower()
+            taken = {name.lower() for name in TAKEN_CODECS.get(kind, ())}
+            if codec in taken and not stream.get("disabled"):
+                chosen.setdefault(kind, str(stream["mid"]))
+        return Publisher(
+            id=str(entry["id"]),
+            feed=entry["id"],
+            name=str(entry.get("display", "")),
+            mids=tuple(chosen.values()),
+            audible="audio" in chosen,
+            dummy=bool(entry.get("dummy")),
+        )
+
+
+class _Nothing:
+    """The media of somebody of whom nothing comes."""
+
+    def hear(self, end_s: float) -> None:
+        """There is nothing to hear."""
+
+
+class Unheard:
+    """The intake of somebody who sends nothing that can be taken: they are there, and every second
+    of theirs has its reason."""
+
+    def __init__(self) -> None:
+        self.media: Hearable = _Nothing()
+
+    async def run(self) -> str:
+        """Until cancelled."""
+        await asyncio.Event().wait()
+        return ""
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class _Watched:
+    """An intake whose end is told."""
+
+    def __init__(self, receiver: Receiver, ended: asyncio.Event) -> None:
+        self._receiver = receiver
+        self._ended = ended
+        self.media: Hearable = receiver.media
+
+    async def run(self) -> str:
+        try:
+            return await self._receiver.run()
+        finally:
+            self._ended.set()
+
+    async def close(self) -> None:
+        await self._receiver.close()
+
+
+class Feed:
+    """Keeps a subscription alive as long as its publisher is there."""
+
+    def __init__(
+        self, session: JanusSession, room_request: Message, publisher: Publisher, room: Room
+    ) -> None:
+        self._session = session
+        self._room_request = room_request
+        self._publisher = publisher
+        self._room = room
+        self._handle: Handle | None = None
+        self._ended = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Subscribes, in a task of its own: no publisher waits for another."""
+        self._task = asyncio.create_task(self._keep(), name=f"janus feed {self._publisher.id}")
+
+    async def close(self) -> None:
+        """Ends the subscription; the seat stays the room's."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                await self._subscribe()
+                await self._ended.wait()
+            except (SourceError, Problem) as error:
+                logger.warning(
+                    "no media of a participant: %s", error, extra={"feed": self._publisher.id}
+                )
+                with contextlib.suppress(SourceError):
+                    self._room.seat(self._publisher.id, self._publisher.name)
+                    self._room.follow(self._publisher.id, Unheard())
+            finally:
+                if self._handle is not None:
+                    await self._handle.detach()
+                    self._handle = None
+            await asyncio.sleep(RETRY_S)
+
+    async def _subscribe(self) -> None:
+        publisher = self._publisher
+        if not publisher.audible:
+            self._room.seat(publisher.id, publisher.name)
+            self._room.follow(publisher.id, Unheard())
+            return
+        self._ended.clear()
+        handle = self._handle = await self._session.attach()
+        handle.on_event = self._on_event
+        _, jsep = await handle.ask(
+            {
+                "request": "join",
+                "ptype": "subscriber",
+                "streams": [{"feed": publisher.feed, "mid": mid} for mid in publisher.mids],
+                **self._room_request,
+            }
+        )
+        receiver = self._room.receiver(publisher.id, publisher.name)
+        offer = accept_offer(str(jsep.get("sdp", "")).encode(), MAX_CANDIDATES)
+        answer = await receiver.answer(offer)
+        self._room.follow(publisher.id, _Watched(receiver, self._ended))
+        await handle.ask({"request": "start"}, {"type": "answer", "sdp": answer})
+
+    def _on_event(self, message: Message) -> None:
+        if message.get("janus") in ("hangup", "detached") or "jsep" in message:
+            self._ended.set()

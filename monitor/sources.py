@@ -1,0 +1,18 @@
+"""How each kind of URL is reached."""
+
+from typing import assert_never
+
+from monitor.call_urls import CallUrl
+from monitor.config import Config
+from monitor.janus_source import JanusSource
+from monitor.source import Source, SourceError, Trouble
+
+
+def source_of(url: CallUrl, config: Config) -> Source:
+    """A new source for `url`. Raises SourceError."""
+    match url.kind:
+        case "janus":
+            return JanusSource(url, config.join)
+        case "whep" | "stream" | "rtp":
+            raise SourceError(Trouble.UNSUPPORTED, f"{url.kind} is not built yet")
+    assert_never(url.kind)
