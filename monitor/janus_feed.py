@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Who sends, and what: `mids` of one audio and one video stream at most that we can take."""
+    """Who sends, and what: `mids` of one audio and one video stream at most that we can take; empty
+    where we are not told, as in a list of participants: then all are taken."""
 
     id: str
     feed: int | str
@@ -44,7 +45,7 @@ class Publisher:
             feed=entry["id"],
             name=str(entry.get("display", "")),
             mids=tuple(chosen.values()),
-            audible="audio" in chosen,
+            audible="audio" in chosen or "streams" not in entry,
             dummy=bool(entry.get("dummy")),
         )
 
@@ -145,7 +146,8 @@ class Feed:
             {
                 "request": "join",
                 "ptype": "subscriber",
-                "streams": [{"feed": publisher.feed, "mid": mid} for mid in publisher.mids],
+                "streams": [{"feed": publisher.feed, "mid": mid} for mid in publisher.mids]
+                or [{"feed": publisher.feed}],
                 **self._room_request,
             }
         )

@@ -1,0 +1,165 @@
+"""A real Janus: the monitor takes part in a room, follows who is there, and comes back to it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from monitor.config import Config, JoinConfig, ScoringConfig, ServerConfig
+from monitor.service import Service
+from tests.janus_server import ROOM, Janus, running_janus, taking_part
+from tests.peers import Picture, Voice, monitor, until
+
+pytestmark = pytest.mark.slow
+
+NAME = "the monitor"
+APPEARS_WITHIN_S, VANISHES_WITHIN_S = 2.0, 5.0
+BACK_WITHIN_S = 10.0
+
+
+@pytest_asyncio.fixture
+async def janus(nothing_left_behind: None, tmp_path: Path) -> AsyncIterator[Janus]:
+    async with running_janus(tmp_path / "janus") as server:
+        yield server
+
+
+class Watching:
+    def __init__(self, service: Service, client: httpx.AsyncClient) -> None:
+        self.service = service
+        self._client = client
+
+    async def people(self) -> dict[str, dict[str, Any]]:
+        """By the name that they gave themselves."""
+        found = (await self._client.get("/v1/participants")).json()["participants"]
+        return {person["name"]: person for person in found}
+
+    async def call(self) -> dict[str, Any]:
+        (found,) = (await self._client.get("/v1/calls")).json()["calls"]
+        assert isinstance(found, dict)
+        return found
+
+    async def names(self, *expected: str, within_s: float) -> None:
+        async def there() -> bool:
+            return set(await self.people()) == set(expected)
+
+        await until(there, within_s)
+
+    async def state(self, expected: str, within_s: float = 10.0) -> None:
+        async def held() -> bool:
+            return bool((await self.call())["state"] == expected)
+
+        await until(held, within_s)
+
+    async def scored(self, name: str, windows: int = 1, within_s: float = 15.0) -> None:
+        async def enough() -> bool:
+            person = (await self.people()).get(name)
+            return person is not None and person["windows_scored"] >= windows
+
+        await until(enough, within_s)
+
+
+@asynccontextmanager
+async def watching(url: str, **join: Any) -> AsyncIterator[Watching]:  # noqa: ANN401 - as JoinConfig
+    config = Config(
+        server=ServerConfig(port=0),
+        join=JoinConfig(calls=(url,), display_name=NAME, **join),
+        scoring=ScoringConfig(hop_s=0.5),
+    )
+    async with (
+        monitor(config) as service,
+        httpx.AsyncClient(base_url=service.url, trust_env=False) as client,
+    ):
+        yield Watching(service, client)
+
+
+async def test_people_are_found_followed_and_let_go_and_see_the_monitor(janus: Janus) -> None:
+    async with taking_part(janus, "alice", Voice(), Picture()), watching(janus.url) as w:
+        await w.state("joined")
+        await w.names("alice", within_s=APPEARS_WITHIN_S)
+        assert sorted(await janus.participants()) == ["alice", NAME]
+        async with taking_part(janus, "bob", Voice(), Picture()):
+            await w.names("alice", "bob", within_s=APPEARS_WITHIN_S)
+            await w.scored("bob", 3)
+        await w.names("alice", within_s=VANISHES_WITHIN_S)
+        await w.scored("alice", 3)
+        assert (await w.people())["alice"]["coverage"] > 0.9
+    assert NAME not in await janus.participants()
+
+
+async def test_hidden_the_monitor_is_not_seen_and_still_sees(janus: Janus) -> None:
+    async with watching(janus.url, hidden=True) as w:
+        await w.state("joined")
+        async with taking_part(janus, "alice", Voice(), Picture()):
+            await w.scored("alice")
+            assert await janus.participants() == ["alice"]
+        await w.names(within_s=VANISHES_WITHIN_S)
+
+
+async def test_somebody_without_sound_is_there_with_a_reason(janus: Janus) -> None:
+    async with watching(janus.url) as w, taking_part(janus, "alice", None, Picture()):
+        await w.names("alice", within_s=10)
+
+        async def explained() -> bool:
+            return bool((await w.people())["alice"]["not_scored"] == "no_audio")
+
+        await until(explained)
+
+
+async def test_janus_dies_and_returns_and_the_verdict_is_what_it_was(janus: Janus) -> None:
+    grey = Picture()
+    async with watching(janus.url) as w:
+        async with taking_part(janus, "alice", Voice(), grey, number=77):
+            await w.scored("alice", 4)
+            scored = (await w.people())["alice"]["windows_scored"]
+            await janus.kill()
+            await w.state("waiting")
+            assert (await w.call())["trouble"] in ("lost", "unreachable")
+            await w.names(within_s=5)
+        await asyncio.sleep(3)
+        await janus.start()
+        async with taking_part(janus, "alice", Voice(), Picture(), number=77):
+            await w.state("joined", BACK_WITHIN_S)
+            await w.names("alice", within_s=APPEARS_WITHIN_S)
+            assert (await w.people())["alice"]["windows_scored"] >= scored
+            await w.scored("alice", scored + 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "state", "trouble", "message"),
+    [
+        (("open%20sesame", "wrong"), "failed", "refused", "433"),
+        ((f"/{ROOM}?", "/999?"), "waiting", "not_found", "426"),
+    ],
+    ids=["wrong-pin", "wrong-room"],
+)
+async def test_a_room_that_cannot_be_entered_is_named(
+    janus: Janus, change: tuple[str, str], state: str, trouble: str, message: str
+) -> None:
+    async with watching(janus.url.replace(*change)) as w:
+        await w.state(state)
+        call = await w.call()
+        assert call["trouble"] == trouble
+        assert message in call["message"]
+
+
+async def test_a_room_that_is_closed_is_waited_for(janus: Janus) -> None:
+    async with watching(janus.url) as w, taking_part(janus, "alice", Voice(), Picture()) as alice:
+        await w.scored("alice")
+        await alice.ask({"request": "destroy", "room": ROOM})
+        await w.state("waiting")
+        assert (await w.call())["trouble"] == "not_found"
+
+
+async def test_no_secret_gets_into_the_log(janus: Janus, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "monitor")
+    async with watching(janus.url) as w:
+        await w.state("joined")
+        await janus.kill()
+        await w.state("waiting")
+    assert "sesame" not in caplog.text
