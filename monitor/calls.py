@@ -18,9 +18,7 @@ from monitor.attendance import Attendance
 from monitor.call_urls import CallUrl
 from monitor.media import Hearable
 from monitor.metrics import Metrics
-from monitor.receiver import Receiver
-from monitor.rooms import CallRoom
-from monitor.sessions import Session
+from monitor.rooms import CallRoom, NewReceiver
 from monitor.source import Source, SourceError, Trouble
 
 RETRY_S: Final = (1.0, 2.0, 4.0, 6.0)
@@ -81,7 +79,7 @@ class Calls:
         self,
         attendance: Attendance,
         source_of: Callable[[CallUrl], Source],
-        new_receiver: Callable[[Session], Receiver],
+        new_receiver: NewReceiver,
         metrics: Metrics,
         max_calls: int,
         *,

@@ -6,10 +6,9 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
+from monitor.intakes import Unheard, Watched
 from monitor.janus import Handle, JanusSession, Message
-from monitor.media import Hearable
 from monitor.problems import Problem
-from monitor.receiver import Receiver
 from monitor.sdp import TAKEN_CODECS, accept_offer
 from monitor.source import Room, SourceError
 
@@ -48,47 +47,6 @@ class Publisher:
             audible="audio" in chosen or "streams" not in entry,
             dummy=bool(entry.get("dummy")),
         )
-
-
-class _Nothing:
-    """The media of somebody of whom nothing comes."""
-
-    def hear(self, end_s: float) -> None:
-        """There is nothing to hear."""
-
-
-class Unheard:
-    """The intake of somebody who sends nothing that can be taken: they are there, and every second
-    of theirs has its reason."""
-
-    def __init__(self) -> None:
-        self.media: Hearable = _Nothing()
-
-    async def run(self) -> str:
-        """Until cancelled."""
-        await asyncio.Event().wait()
-        return ""
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-
-class _Watched:
-    """An intake whose end is told."""
-
-    def __init__(self, receiver: Receiver, ended: asyncio.Event) -> None:
-        self._receiver = receiver
-        self._ended = ended
-        self.media: Hearable = receiver.media
-
-    async def run(self) -> str:
-        try:
-            return await self._receiver.run()
-        finally:
-            self._ended.set()
-
-    async def close(self) -> None:
-        await self._receiver.close()
 
 
 class Feed:
@@ -151,10 +109,12 @@ class Feed:
                 **self._room_request,
             }
         )
-        receiver = self._room.receiver(publisher.id, publisher.name)
+        receiver = self._room.receiver(publisher.id, publisher.name, may_be_silent=True)
         offer = accept_offer(str(jsep.get("sdp", "")).encode(), MAX_CANDIDATES)
         answer = await receiver.answer(offer)
-        self._room.follow(publisher.id, _Watched(receiver, self._ended))
+        intake = Watched(receiver)
+        intake.ended.add_done_callback(lambda _: self._ended.set())
+        self._room.follow(publisher.id, intake)
         await handle.ask({"request": "start"}, {"type": "answer", "sdp": answer})
 
     def _on_event(self, message: Message) -> None:

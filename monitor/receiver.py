@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 
@@ -46,13 +47,39 @@ class Receiver:
         Raises Problem for an offer that the WebRTC stack does not take, or not in time; nothing is
         left of it then.
         """
+        peer = self._connect(offer)
+        await self._negotiate(_answered(peer, offer))
+        return self._local(peer)
+
+    async def offer(self) -> str:
+        """An SDP offer to receive one voice and one picture; candidates included. Raises as
+        `answer` does."""
+        peer = self._connect("")
+        for kind in ("audio", "video"):
+            peer.addTransceiver(kind, direction="recvonly")
+        await self._negotiate(_offered(peer))
+        return self._local(peer)
+
+    async def accept(self, answer: str) -> None:
+        """Takes the peer's answer to what `offer` gave. Raises as `answer` does."""
+        assert self._peer is not None
+        description = RTCSessionDescription(answer, "answer")
+        await self._negotiate(self._peer.setRemoteDescription(description))
+
+    def _connect(self, offer: str) -> RTCPeerConnection:
         # An explicit list, even if empty: the default contacts a public STUN server.
         servers = [RTCIceServer(urls=url) for url in self._config.whip.ice_servers]
-        peer = self._peer = self.media.connect(RTCConfiguration(iceServers=servers), offer)
+        self._peer = self.media.connect(RTCConfiguration(iceServers=servers), offer)
+        return self._peer
+
+    def _local(self, peer: RTCPeerConnection) -> str:
+        sdp = ask_for_clear_sound(peer.localDescription.sdp)
+        return advertise(sdp, self._config.receiver.advertised_addresses)
+
+    async def _negotiate(self, step: Coroutine[Any, Any, None]) -> None:
         try:
             async with asyncio.timeout(NEGOTIATION_TIMEOUT_S):
-                await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-                await peer.setLocalDescription(await peer.createAnswer())
+                await step
         except TimeoutError as error:
             logger.warning("negotiation took too long")
             await self.close()
@@ -64,14 +91,12 @@ class Receiver:
         except Exception as error:
             # The stack fails on bad SDP with whatever comes first: AssertionError, ValueError,
             # AttributeError, OperationError and more were seen.
-            logger.info("offer refused", extra={"error": f"{type(error).__name__}: {error}"[:200]})
+            logger.info("SDP refused", extra={"error": f"{type(error).__name__}: {error}"[:200]})
             await self.close()
             raise Problem(422, "The offer's codecs or transport cannot be used.") from error
         except asyncio.CancelledError:
             await self.close()
             raise
-        answer = ask_for_clear_sound(peer.localDescription.sdp)
-        return advertise(answer, self._config.receiver.advertised_addresses)
 
     async def run(self) -> str:
         """Receives until there is nothing more to come; returns why. Closes the connection."""
@@ -105,6 +130,15 @@ class Receiver:
             return "silent" if silent else ""
         late = now_s - self._started_s > self._config.whip.connect_timeout_s
         return "never connected" if late else ""
+
+
+async def _answered(peer: RTCPeerConnection, offer: str) -> None:
+    await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+    await peer.setLocalDescription(await peer.createAnswer())
+
+
+async def _offered(peer: RTCPeerConnection) -> None:
+    await peer.setLocalDescription(await peer.createOffer())
 
 
 async def close_peer(peer: RTCPeerConnection) -> None:

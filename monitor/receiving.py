@@ -54,7 +54,7 @@ class Receiving:
                 "receiving the plain way: every frame is decoded", extra={"reason": failure}
             )
 
-    def receiver(self, session: Session, *, may_be_silent: bool = False) -> Receiver:
+    def receiver(self, session: Session, may_be_silent: bool = False) -> Receiver:
         """A new one for what `session` is about to be sent; see `Receiver`."""
         return Receiver(self._media(session), self._config, self._clock, may_be_silent)
 

@@ -16,17 +16,20 @@ from vfd.types import ParticipantKey
 MAX_NAME: Final = 64
 _NOT_IN_A_KEY: Final = re.compile(r"[^A-Za-z0-9._~-]")
 
+NewReceiver = Callable[[Session, bool], Receiver]
+"""A connection for a session that may be silent, or may not."""
+
 logger = logging.getLogger(__name__)
 
 
 class CallRoom:
-    """A `Room` (monitor.source). `new_receiver` makes a connection for a session."""
+    """A `Room` (monitor.source)."""
 
     def __init__(
         self,
         call: str,
         attendance: Attendance,
-        new_receiver: Callable[[Session], Receiver],
+        new_receiver: NewReceiver,
         on_entered: Callable[[], None],
     ) -> None:
         self._call = call
@@ -51,9 +54,11 @@ class CallRoom:
         self._seated.add(key)
         return session
 
-    def receiver(self, participant: str, name: str = "") -> Receiver:
+    def receiver(
+        self, participant: str, name: str = "", *, may_be_silent: bool = False
+    ) -> Receiver:
         """See `Room.receiver`."""
-        return self._new_receiver(self.seat(participant, name))
+        return self._new_receiver(self.seat(participant, name), may_be_silent)
 
     def follow(self, participant: str, intake: Intake) -> None:
         """See `Room.follow`."""

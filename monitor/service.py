@@ -136,7 +136,7 @@ class Service:
         calls = self.calls = Calls(
             attendance,
             lambda url: source_of(url, config),
-            lambda session: receiving.receiver(session, may_be_silent=True),
+            receiving.receiver,
             metrics,
             config.join.max_calls,
             once=self._once,

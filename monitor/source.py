@@ -72,8 +72,11 @@ class Room(Protocol):
         Raises SourceError with `full`, or `refused` where somebody else publishes as that one."""
         ...
 
-    def receiver(self, participant: str, name: str = "") -> Receiver:
-        """A seat, and the connection that is to fill it; to be negotiated, then followed."""
+    def receiver(
+        self, participant: str, name: str = "", *, may_be_silent: bool = False
+    ) -> Receiver:
+        """A seat, and the connection that is to fill it; to be negotiated, then followed.
+        `may_be_silent`: as `Receiver` has it."""
         ...
 
     def follow(self, participant: str, intake: Intake) -> None:

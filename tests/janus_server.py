@@ -15,6 +15,7 @@ from tests.peers import free_port, make_offer, new_peer
 from tests.programs import program
 
 ROOM = 1234
+STREAM = 7
 PIN = "open sesame"
 START_TIMEOUT_S = 20.0
 
@@ -25,6 +26,8 @@ class Janus:
 
     folder: Path
     port: int = field(default_factory=free_port)
+    ports: tuple[int, int] = field(default_factory=lambda: (free_port(), free_port()))
+    """Where the mountpoint STREAM takes RTP: Opus as 111, VP8 as 96."""
     _process: asyncio.subprocess.Process | None = None
 
     @property
@@ -40,7 +43,9 @@ class Janus:
         """Returns when it answers."""
         self.folder.mkdir(exist_ok=True)
         for name, text in _CONFIGURATION.items():
-            (self.folder / name).write_text(text.replace("PORT", str(self.port)))
+            for word, number in (("PORT", self.port), ("SOUND", self.ports[0])):
+                text = text.replace(word, str(number))
+            (self.folder / name).write_text(text.replace("PICTURES", str(self.ports[1])))
         with (self.folder / "janus.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 program("Janus", ("janus",), "janus"),
@@ -124,12 +129,20 @@ plugins: { disable = "PLUGINS" }
 """.replace("TRANSPORTS", _libraries("rabbitmq mqtt nanomsg pfunix http")).replace(
         "PLUGINS",
         _libraries(
-            "audiobridge duktape echotest lua nosip recordplay sip streaming textroom videocall "
-            "voicemail"
+            "audiobridge duktape echotest lua nosip recordplay sip textroom videocall voicemail"
         ),
     ),
     "janus.transport.websockets.jcfg": """
 general: { json = "compact"  ws = true  ws_port = PORT  ws_ip = "127.0.0.1"  wss = false }
+""",
+    "janus.plugin.streaming.jcfg": f"""
+stream-{STREAM}: {{
+    type = "rtp"  id = {STREAM}  description = "What is forwarded from the room"
+    media = (
+        {{ type = "audio"  mid = "a"  port = SOUND  pt = 111  codec = "opus" }},
+        {{ type = "video"  mid = "v"  port = PICTURES  pt = 96  codec = "vp8" }}
+    )
+}}
 """,
     "janus.plugin.videoroom.jcfg": f"""
 room-{ROOM}: {{

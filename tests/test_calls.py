@@ -13,7 +13,7 @@ from monitor.call_urls import CallUrl, parse_call_url
 from monitor.calls import Calls, CallState, CallTakenError
 from monitor.config import Config, JoinConfig, MetricsConfig, ServerConfig, WhipConfig
 from monitor.cpu import StageCpu
-from monitor.janus_feed import Unheard
+from monitor.intakes import Unheard
 from monitor.metrics import Metrics
 from monitor.receiver import Receiver
 from monitor.sessions import AWAY_S, Registry, Session
@@ -96,7 +96,7 @@ class World:
         return float(next(line for line in lines if line.startswith(name)).rpartition(" ")[2])
 
 
-def _no_receiver(_: Session) -> Receiver:
+def _no_receiver(_: Session, __: bool) -> Receiver:
     raise AssertionError("nothing is negotiated here")
 
 

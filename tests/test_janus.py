@@ -3,22 +3,17 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 import pytest_asyncio
 
-from monitor.config import Config, JoinConfig, ScoringConfig, ServerConfig
-from monitor.service import Service
 from tests.janus_server import ROOM, Janus, running_janus, taking_part
-from tests.peers import Picture, Voice, monitor, until
+from tests.peers import Picture, Voice, until
+from tests.watching import NAME, watching
 
 pytestmark = pytest.mark.slow
 
-NAME = "the monitor"
 APPEARS_WITHIN_S, VANISHES_WITHIN_S = 2.0, 5.0
 BACK_WITHIN_S = 10.0
 
@@ -27,55 +22,6 @@ BACK_WITHIN_S = 10.0
 async def janus(nothing_left_behind: None, tmp_path: Path) -> AsyncIterator[Janus]:
     async with running_janus(tmp_path / "janus") as server:
         yield server
-
-
-class Watching:
-    def __init__(self, service: Service, client: httpx.AsyncClient) -> None:
-        self.service = service
-        self._client = client
-
-    async def people(self) -> dict[str, dict[str, Any]]:
-        """By the name that they gave themselves."""
-        found = (await self._client.get("/v1/participants")).json()["participants"]
-        return {person["name"]: person for person in found}
-
-    async def call(self) -> dict[str, Any]:
-        (found,) = (await self._client.get("/v1/calls")).json()["calls"]
-        assert isinstance(found, dict)
-        return found
-
-    async def names(self, *expected: str, within_s: float) -> None:
-        async def there() -> bool:
-            return set(await self.people()) == set(expected)
-
-        await until(there, within_s)
-
-    async def state(self, expected: str, within_s: float = 10.0) -> None:
-        async def held() -> bool:
-            return bool((await self.call())["state"] == expected)
-
-        await until(held, within_s)
-
-    async def scored(self, name: str, windows: int = 1, within_s: float = 15.0) -> None:
-        async def enough() -> bool:
-            person = (await self.people()).get(name)
-            return person is not None and person["windows_scored"] >= windows
-
-        await until(enough, within_s)
-
-
-@asynccontextmanager
-async def watching(url: str, **join: Any) -> AsyncIterator[Watching]:  # noqa: ANN401 - as JoinConfig
-    config = Config(
-        server=ServerConfig(port=0),
-        join=JoinConfig(calls=(url,), display_name=NAME, **join),
-        scoring=ScoringConfig(hop_s=0.5),
-    )
-    async with (
-        monitor(config) as service,
-        httpx.AsyncClient(base_url=service.url, trust_env=False) as client,
-    ):
-        yield Watching(service, client)
 
 
 async def test_people_are_found_followed_and_let_go_and_see_the_monitor(janus: Janus) -> None:
