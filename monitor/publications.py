@@ -56,10 +56,14 @@ class Publications:
 
     async def end(self, key: ParticipantKey, publication_id: str) -> None:
         """Ends a publication at its publisher's wish. Raises Problem 404 if it is not live."""
+        await self._stop(self.find(key, publication_id))
+
+    def find(self, key: ParticipantKey, publication_id: str) -> Publication:
+        """Raises Problem 404 if it is not live."""
         publication = self._live.get(key)
         if not publication or not _equal(publication.id, publication_id):
             raise Problem(404, "There is no such session; it may have ended.")
-        await self._stop(publication)
+        return publication
 
     def media(self) -> list[Hearable]:
         """Of the live publications."""

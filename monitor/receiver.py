@@ -6,11 +6,13 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+from aiortc.sdp import candidate_from_sdp
 
 from monitor.config import Config
 from monitor.media import Media
 from monitor.problems import RETRY_AFTER_S, Problem
 from monitor.sdp import advertise, ask_for_clear_sound
+from monitor.trickle import Fragment
 
 NEGOTIATION_TIMEOUT_S = 5.0  # no part of it waits for the network unless a STUN server is set
 POLL_S = 0.25  # how late the watchdog may be
@@ -40,6 +42,7 @@ class Receiver:
         self._started_s = clock()
         self._heard_s: float | None = None  # None until connected
         self._packets = 0
+        self._candidates = 0  # that came after the offer
 
     async def answer(self, offer: str) -> str:
         """The SDP answer to `offer`; candidates included, there is no trickle.
@@ -65,6 +68,24 @@ class Receiver:
         assert self._peer is not None
         description = RTCSessionDescription(answer, "answer")
         await self._negotiate(self._peer.setRemoteDescription(description))
+
+    async def add_candidates(self, fragment: Fragment) -> None:
+        """What the peer sends after its offer. Raises Problem: 422 for what belongs to another ICE
+        session, as a restart does, and for too many."""
+        assert self._peer is not None
+        remote = self._peer.remoteDescription.sdp
+        if f"a=ice-ufrag:{fragment.ufrag}\r\n" not in remote:
+            raise Problem(422, "ICE cannot be restarted here; publish anew with the session token.")
+        self._candidates += fragment.count
+        limit = self._config.whip.max_candidates
+        if self._candidates > limit:
+            raise Problem(422, f"At most {limit} candidates are taken.")
+        for value in fragment.candidates:
+            candidate = candidate_from_sdp(value)
+            candidate.sdpMLineIndex = 0  # all sections share its transport
+            await self._peer.addIceCandidate(candidate)
+        if fragment.ended:
+            await self._peer.addIceCandidate(None)
 
     def _connect(self, offer: str) -> RTCPeerConnection:
         # An explicit list, even if empty: the default contacts a public STUN server.

@@ -217,14 +217,18 @@ def _check_codecs(section: Section) -> None:
 
 
 def _keep(line: str) -> bool:
-    """Whether the stack may see `line`: all but candidates that it would look up or cannot use.
+    """Whether the stack may see `line`: all but candidates that it would look up or cannot use."""
+    prefix = "a=candidate:"
+    return not line.startswith(prefix) or is_usable_candidate(line.removeprefix(prefix))
+
+
+def is_usable_candidate(value: str) -> bool:
+    """Whether `value`, without `a=candidate:`, is a UDP address.
 
     A peer behind an mDNS name (RFC 9429 section 5.1.2 hides addresses so) is still reached: its own
     checks show its address.
     """
-    if not line.startswith("a=candidate:"):
-        return True
-    match = CANDIDATE.fullmatch(line.removeprefix("a=candidate:"))
+    match = CANDIDATE.fullmatch(value)
     if not match or match[1].lower() != "udp":
         return False
     try:

@@ -1,4 +1,5 @@
-"""WebRTC-HTTP ingestion (WHIP, RFC 9725): one POST with an offer, one answer, no trickle.
+"""WebRTC-HTTP ingestion (WHIP, RFC 9725): one POST with an offer, one answer. Candidates may come
+after the offer; ours are all in the answer.
 
 It is an application of its own because, unlike everything else that is served, pages from other
 origins may use it (section 4.6 and the CORS requirement of section 4.2).
@@ -13,8 +14,9 @@ from starlette.middleware.cors import CORSMiddleware
 
 from monitor.config import Config
 from monitor.problems import Problem, install_problem_handlers
-from monitor.publications import Publications
+from monitor.publications import Publication, Publications
 from monitor.sdp import accept_offer
+from monitor.trickle import MEDIA_TYPE, parse_fragment
 from vfd.types import ParticipantKey
 
 TOKEN_HEADER = "VFD-Session-Token"
@@ -25,6 +27,8 @@ DISCARDED_BYTES = 1_048_576
 CLOSE = {"Connection": "close"}  # what is left of the body is not read
 ENDPOINT = "/{call}/{participant}"
 RESOURCE = "/{call}/{participant}/{publication_id}"
+OFFER_TYPE = "application/sdp"
+RESOURCE_ALLOWS = "PATCH, DELETE, OPTIONS"
 
 
 def create_whip_app(
@@ -36,9 +40,9 @@ def create_whip_app(
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"],
-        allow_methods=["POST", "DELETE", "OPTIONS"],
+        allow_methods=["POST", "PATCH", "DELETE", "OPTIONS"],
         allow_headers=["*"],
-        expose_headers=["Location", "ETag", "Link", TOKEN_HEADER],
+        expose_headers=["Location", "ETag", "Link", "Accept-Patch", TOKEN_HEADER],
         max_age=PREFLIGHT_MAX_AGE_S,
     )
     protected = [Depends(check_token)]
@@ -46,7 +50,7 @@ def create_whip_app(
     @app.post(ENDPOINT, dependencies=protected)
     async def publish(request: Request, call: str, participant: str) -> Response:
         key = _key(call, participant)
-        _check_content_type(request)
+        _check_content_type(request, OFFER_TYPE)
         body = await read_body(request, config.server.max_body_bytes)
         offer = accept_offer(body, config.whip.max_candidates)
         token = request.headers.get(TOKEN_HEADER, "")
@@ -54,11 +58,23 @@ def create_whip_app(
         headers = {
             "Location": f"/whip/{call}/{participant}/{publication.id}",
             "ETag": publication.etag,
+            "Accept-Patch": MEDIA_TYPE,
             TOKEN_HEADER: publication.token,
         }
         if config.whip.ice_servers:
             headers["Link"] = ", ".join(f'<{s}>; rel="ice-server"' for s in config.whip.ice_servers)
-        return Response(answer, 201, headers, "application/sdp")
+        return Response(answer, 201, headers, OFFER_TYPE)
+
+    @app.patch(RESOURCE, dependencies=protected)
+    async def trickle(
+        request: Request, call: str, participant: str, publication_id: str
+    ) -> Response:
+        publication = publications.find(_key(call, participant), publication_id)
+        _check_content_type(request, MEDIA_TYPE)
+        _check_precondition(request, publication)
+        fragment = parse_fragment(await read_body(request, config.server.max_body_bytes))
+        await publication.receiver.add_candidates(fragment)
+        return Response(status_code=204)
 
     @app.delete(RESOURCE, dependencies=protected)
     async def end(call: str, participant: str, publication_id: str) -> Response:
@@ -67,20 +83,19 @@ def create_whip_app(
 
     @app.options(ENDPOINT)
     async def describe_endpoint() -> Response:
-        return Response(headers={"Allow": "POST, OPTIONS", "Accept-Post": "application/sdp"})
+        return Response(headers={"Allow": "POST, OPTIONS", "Accept-Post": OFFER_TYPE})
 
     @app.options(RESOURCE)
     async def describe_resource() -> Response:
-        return Response(headers={"Allow": "DELETE, OPTIONS"})
+        return Response(headers={"Allow": RESOURCE_ALLOWS, "Accept-Patch": MEDIA_TYPE})
 
     @app.api_route(ENDPOINT, methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"])
     async def refuse_endpoint() -> Response:
         raise Problem(405, "An endpoint takes POST.", {"Allow": "POST, OPTIONS"})
 
-    @app.api_route(RESOURCE, methods=["GET", "HEAD", "PUT", "PATCH", "POST"])
+    @app.api_route(RESOURCE, methods=["GET", "HEAD", "PUT", "POST"])
     async def refuse_resource() -> Response:
-        # Neither trickle nor ICE restart, so PATCH is refused too (section 4.3).
-        raise Problem(405, "A session takes DELETE.", {"Allow": "DELETE, OPTIONS"})
+        raise Problem(405, "A session takes PATCH and DELETE.", {"Allow": RESOURCE_ALLOWS})
 
     return app
 
@@ -118,9 +133,17 @@ def _key(call: str, participant: str) -> ParticipantKey:
     return ParticipantKey(call, participant)
 
 
-def _check_content_type(request: Request) -> None:
+def _check_content_type(request: Request, expected: str) -> None:
     given = request.headers.get("Content-Type", "")
-    if given.partition(";")[0].strip().lower() != "application/sdp":
-        raise Problem(
-            415, "An offer must come as application/sdp.", {"Accept-Post": "application/sdp"}
-        )
+    if given.partition(";")[0].strip().lower() != expected:
+        accept = "Accept-Patch" if request.method == "PATCH" else "Accept-Post"
+        raise Problem(415, f"The body must come as {expected}.", {accept: expected})
+
+
+def _check_precondition(request: Request, publication: Publication) -> None:
+    """RFC 9725 section 4.3.1; a restart of ICE says "*" and is refused by what it asks for."""
+    given = request.headers.get("If-Match")
+    if given is None:
+        raise Problem(428, "If-Match is missing; it must hold the ETag of the session.")
+    if given not in ("*", publication.etag):
+        raise Problem(412, "If-Match is not the ETag of this ICE session.")
