@@ -52,8 +52,8 @@ def write_loop(clips: Sequence[Path], folder: Path) -> Loop:
         fps=fps,
         pictures=len(frames),
     )
-    _write_y4m(loop.camera, frames, fps)
-    _write_wav(loop.microphone, samples)
+    write_camera(loop.camera, frames, fps)
+    write_microphone(loop.microphone, samples)
     _write_file(loop.file, frames, samples, fps)
     return loop
 
@@ -79,7 +79,8 @@ def _sound(clip: Path) -> Samples:
     return np.concatenate([frame.to_ndarray()[0] for frame in frames])
 
 
-def _write_y4m(path: Path, frames: Sequence[av.VideoFrame], fps: int) -> None:
+def write_camera(path: Path, frames: Sequence[av.VideoFrame], fps: int) -> None:
+    """As y4m; the frames are yuv420p."""
     width, height = frames[0].width, frames[0].height
     with path.open("wb") as file:
         file.write(f"YUV4MPEG2 W{width} H{height} F{fps}:1 Ip A1:1 C420jpeg\n".encode())
@@ -87,7 +88,8 @@ def _write_y4m(path: Path, frames: Sequence[av.VideoFrame], fps: int) -> None:
             file.write(b"FRAME\n" + frame.to_ndarray().tobytes())
 
 
-def _write_wav(path: Path, samples: Samples) -> None:
+def write_microphone(path: Path, samples: Samples) -> None:
+    """As wav, at RATE_HZ."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(samples.itemsize)

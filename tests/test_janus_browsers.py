@@ -1,0 +1,115 @@
+"""Chromium participants in a Janus room, one of them with somebody else's face: the monitor joins,
+suspects that one, and nobody else."""
+
+import asyncio
+import functools
+import http.server
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import av
+import httpx
+import pytest
+from scipy.signal import resample_poly
+
+from monitor.config import Config, JoinConfig, ServerConfig
+from monitor.service import Service
+from tests.browser import browsing
+from tests.janus_server import PIN, ROOM, Janus, running_janus
+from tests.looped import RATE_HZ, write_camera, write_microphone
+from tests.peers import until
+from training.call import SWAPPED, draw_cast
+from training.codecs import decode_opus, decode_vp8
+from training.people import FaceTraits, VoiceTraits
+from training.talking import FPS, talking_loop
+from vfd.types import SAMPLE_RATE_HZ
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+HERE = Path(__file__).parent
+ALERT_WITHIN_S = 45.0
+NAMES = ("amira", SWAPPED)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:  # noqa: ANN401 - as the base has it
+        """Not in the log of the tests."""
+
+
+@contextmanager
+def pages() -> Iterator[str]:
+    """Where the page is: browsers give cameras to http on this machine only."""
+    handler = functools.partial(_Quiet, directory=str(HERE))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/janus_page.html"
+        server.shutdown()
+
+
+def write_devices(folder: Path, voice: VoiceTraits, face: FaceTraits, seed: int) -> Path:
+    """The folder, with a camera and a microphone in which somebody talks."""
+    folder.mkdir()
+    loop = talking_loop(voice, face, seed)
+    pictures = [
+        av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
+        for rgb in decode_vp8(loop.video)
+    ]
+    write_camera(folder / "camera.y4m", pictures, FPS)
+    sound = resample_poly(decode_opus(loop.audio), RATE_HZ // SAMPLE_RATE_HZ, 1)
+    write_microphone(folder / "microphone.wav", (sound * 32_000).clip(-32_768, 32_767).astype("i2"))
+    return folder
+
+
+@asynccontextmanager
+async def room_of_browsers(janus: Janus, folder: Path) -> AsyncIterator[None]:
+    """Everybody of NAMES takes part by Chromium; SWAPPED wears the donor's face."""
+    cast = draw_cast(7)
+    with pages() as page:
+        async with AsyncExitStack() as stack:
+            for seed, name in enumerate(NAMES):
+                person = cast.people[name]
+                face = cast.donor.face if name == SWAPPED else person.face
+                devices = await asyncio.to_thread(
+                    write_devices, folder / name, person.voice, face, seed
+                )
+                query = {"janus": janus.socket, "room": ROOM, "pin": PIN, "name": name}
+                await stack.enter_async_context(
+                    browsing(
+                        f"{page}?{urlencode(query)}",
+                        camera=devices / "camera.y4m",
+                        microphone=devices / "microphone.wav",
+                        folder=devices,
+                    )
+                )
+            yield
+
+
+async def test_the_swapped_one_is_suspected_and_nobody_else(tmp_path: Path) -> None:
+    async with running_janus(tmp_path / "janus") as janus, room_of_browsers(janus, tmp_path):
+        config = Config(server=ServerConfig(port=0), join=JoinConfig(calls=(janus.url,)))
+        service = Service(config)
+        await service.start()
+        try:
+            async with httpx.AsyncClient(base_url=service.url, trust_env=False) as client:
+                states: dict[str, set[str]] = {name: set() for name in NAMES}
+
+                async def decided() -> bool:
+                    found = (await client.get("/v1/participants")).json()["participants"]
+                    for person in found:
+                        states[person["name"]].add(person["state"])
+                    return all(states[n] & {"match", "mismatch"} for n in NAMES)
+
+                await until(decided, ALERT_WITHIN_S)
+                assert set(await janus.participants()) == {*NAMES, config.join.display_name}
+                await asyncio.sleep(5)
+                await decided()
+        finally:
+            await service.stop()
+    print("\n", states)
+    assert "mismatch" in states[SWAPPED]
+    assert "match" not in states[SWAPPED]
+    assert not states["amira"] & {"mismatch", "suspect"}
