@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 class KeyframeMedia:
     """One participant's media; pictures go to `faces` as soon as they are decoded."""
 
+    takes_comfort_noise = True
+
     def __init__(
         self,
         session: Session,

@@ -17,6 +17,11 @@ class FaceSink(Protocol):
 class Media(Protocol):
     """One participant's media. Belongs to the event loop."""
 
+    @property
+    def takes_comfort_noise(self) -> bool:
+        """Whether senders of telephone codecs may say that they suppress silence (RFC 3389)."""
+        ...
+
     def connect(self, configuration: RTCConfiguration, offer: str) -> RTCPeerConnection:
         """The connection that will answer `offer`; called once."""
         ...

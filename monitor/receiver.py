@@ -9,7 +9,7 @@ from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSession
 from monitor.config import Config
 from monitor.media import Media
 from monitor.problems import RETRY_AFTER_S, Problem
-from monitor.sdp import advertise, ask_for_clear_sound
+from monitor.sdp import accept_comfort_noise, advertise, ask_for_clear_sound
 
 NEGOTIATION_TIMEOUT_S = 5.0  # no part of it waits for the network unless a STUN server is set
 POLL_S = 0.25  # how late the watchdog may be
@@ -62,6 +62,8 @@ class Receiver:
             await self.close()
             raise
         answer = ask_for_clear_sound(peer.localDescription.sdp)
+        if self.media.takes_comfort_noise:
+            answer = accept_comfort_noise(answer, offer)
         return advertise(answer, self._config.receiver.advertised_addresses)
 
     async def run(self) -> str:
