@@ -68,11 +68,13 @@ class Receiver:
 
     async def run(self) -> str:
         """Receives until there is nothing more to come; returns why. Closes the connection."""
+        loop = asyncio.get_running_loop()
         try:
             while True:
                 if reason := await self._end_reason():
                     return reason
-                await asyncio.sleep(POLL_S)
+                # All receivers at the same moments: the loop wakes up once for a whole room.
+                await asyncio.sleep(POLL_S - loop.time() % POLL_S)
         finally:
             await self.close()
 
