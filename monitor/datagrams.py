@@ -96,26 +96,29 @@ class Endpoint(asyncio.DatagramTransport):
             return
         self._pump.remove(self)
         self.socket.close()
+        self._peer = None  # what was read already is nobody's
         asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
 
-    def drain(self, arrival_s: float) -> None:
-        """Reads what has come. The hottest loop there is: 200 turns a participant-second."""
-        receive = self.socket.recvfrom
+    def read(self) -> list[tuple[bytes, Address]]:
+        """What has come, with where from."""
+        receive, datagrams = self.socket.recvfrom, []
         for _ in range(MAX_BATCH):
             try:
-                data, address = receive(MAX_DATAGRAM_BYTES)
+                datagrams.append(receive(MAX_DATAGRAM_BYTES))
             except BlockingIOError:
-                return
+                break
             except OSError as error:  # an ICMP message about a datagram that we sent
                 logger.debug("datagram not read", extra={"error": str(error)})
-                continue
+        return datagrams
+
+    def take(self, datagrams: list[tuple[bytes, Address]], arrival_s: float) -> None:
+        """Hands over what was read. The hottest loop there is: 200 turns a participant-second."""
+        for data, address in datagrams:
             try:
                 if address == self._peer and data and 127 < data[0] < 192:
                     self._from_peer(data, arrival_s)
-                elif data:  # an empty datagram says nothing
+                elif data and not self.is_closing():  # an empty datagram says nothing
                     self._route(data, address, arrival_s)
-                    if self.is_closing():
-                        return
             except Exception as error:
                 # Whoever finds the port may send anything: no datagram ends the reading of others.
                 self._log("datagram failed", error)
@@ -194,9 +197,12 @@ class Pump:
         self.late_s += (start_s - self._due_s - self.late_s) / SMOOTHED_TURNS
         self._due_s = start_s + POLL_S
         self._timer = loop.call_later(POLL_S, self._turn)
-        for descriptor, _ in self._epoll.poll(0):
-            if endpoint := self._endpoints.get(descriptor):
-                endpoint.drain(start_s)
+        ready = [self._endpoints[descriptor] for descriptor, _ in self._epoll.poll(0)]
+        # First all is read, then all is handled: the kernel's code and ours evict each other from
+        # the caches, which cost a twelfth of the receiver's CPU. What waits here meanwhile is what
+        # the kernel's buffers held.
+        for endpoint, datagrams in [(endpoint, endpoint.read()) for endpoint in ready]:
+            endpoint.take(datagrams, start_s)
         for endpoint in list(self._endpoints.values()):
             endpoint.poll(start_s)
 

@@ -91,6 +91,8 @@ class KeyframeMedia:
         buffer = self._session.buffer
         if self.video.last_packet_s is not None:
             buffer.note_video(self.video.last_packet_s)
+        if self.rtp is not None:
+            self.rtp.listen()
         buffer.note_skew(self._media_clock.skew_s)
         for piece in self._audio.take(end_s):
             if piece.samples is None:
