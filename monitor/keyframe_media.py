@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 class KeyframeMedia:
     """One participant's media; pictures go to `faces` as soon as they are decoded."""
 
+    takes_comfort_noise = True
+
     def __init__(
         self,
         session: Session,
@@ -89,6 +91,8 @@ class KeyframeMedia:
         buffer = self._session.buffer
         if self.video.last_packet_s is not None:
             buffer.note_video(self.video.last_packet_s)
+        if self.rtp is not None:
+            self.rtp.listen()
         buffer.note_skew(self._media_clock.skew_s)
         for piece in self._audio.take(end_s):
             if piece.samples is None:

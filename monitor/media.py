@@ -25,6 +25,11 @@ class Hearable(Protocol):
 class Media(Hearable, Protocol):
     """One participant's media on a peer connection."""
 
+    @property
+    def takes_comfort_noise(self) -> bool:
+        """Whether senders of telephone codecs may say that they suppress silence (RFC 3389)."""
+        ...
+
     def connect(self, configuration: RTCConfiguration, offer: str) -> RTCPeerConnection:
         """The connection that will answer `offer`; called once."""
         ...

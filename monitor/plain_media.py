@@ -29,6 +29,8 @@ class PlainMedia:
     """Tracks are always drained. Pictures are converted on `executor`, one at a time and at most
     one every `face_interval_s`."""
 
+    takes_comfort_noise = False  # the stack drops it, and all of the pause would count as lost
+
     def __init__(
         self,
         session: Session,

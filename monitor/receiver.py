@@ -11,7 +11,7 @@ from aiortc.sdp import candidate_from_sdp
 from monitor.config import Config
 from monitor.media import Media
 from monitor.problems import RETRY_AFTER_S, Problem
-from monitor.sdp import advertise, ask_for_clear_sound
+from monitor.sdp import accept_comfort_noise, advertise, ask_for_clear_sound
 from monitor.trickle import Fragment
 
 NEGOTIATION_TIMEOUT_S = 5.0  # no part of it waits for the network unless a STUN server is set
@@ -52,7 +52,8 @@ class Receiver:
         """
         peer = self._connect(offer)
         await self._negotiate(_answered(peer, offer))
-        return self._local(peer)
+        sdp = self._local(peer)
+        return accept_comfort_noise(sdp, offer) if self.media.takes_comfort_noise else sdp
 
     async def offer(self) -> str:
         """An SDP offer to receive one voice and one picture; candidates included. Raises as
@@ -121,11 +122,13 @@ class Receiver:
 
     async def run(self) -> str:
         """Receives until there is nothing more to come; returns why. Closes the connection."""
+        loop = asyncio.get_running_loop()
         try:
             while True:
                 if reason := await self._end_reason():
                     return reason
-                await asyncio.sleep(POLL_S)
+                # All receivers at the same moments: the loop wakes up once for a whole room.
+                await asyncio.sleep(POLL_S - loop.time() % POLL_S)
         finally:
             await self.close()
 

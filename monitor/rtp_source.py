@@ -29,7 +29,7 @@ COMFORT_NOISE: Final = PayloadFormat(13, "audio", "CN", 8_000, 1)  # RFC 3551 ta
 
 def with_comfort_noise(formats: list[PayloadFormat]) -> list[PayloadFormat]:
     """`formats` and what senders of telephone codecs put in the place of silence, which the stack
-    does not negotiate; its type is a static one."""
+    leaves out; its type is a static one. Taken without being offered, too."""
     types = {form.payload_type for form in formats}
     narrow = any(form.clock_rate_hz == COMFORT_NOISE.clock_rate_hz for form in formats)
     return [*formats, COMFORT_NOISE] if narrow and COMFORT_NOISE[0] not in types else formats

@@ -27,6 +27,10 @@ OPUS_MAP = re.compile(r"a=rtpmap:(\d+) opus/48000/2\r\n")
 # Browsers send speech at 32 kbit/s in a mode that filters low tones, unless asked for stereo, and
 # then the voice's embedding depends on the codec: 0.97 of cosine is left of it, with this 0.99.
 OPUS_WISHES = "maxaveragebitrate=96000;stereo=1"
+AUDIO_FORMATS = re.compile(r"^m=audio \d+ \S+((?: \d+)+)\r?$", re.MULTILINE)
+COMFORT_NOISE = "13"  # RFC 3551 table 4
+COMFORT_NOISE_MAP = f"a=rtpmap:{COMFORT_NOISE} CN/8000\r\n"
+TELEPHONE_MAP = re.compile(r"a=rtpmap:[089] \S+\r\n")
 FEEDBACK = re.compile(r"^a=rtcp-fb:\S+ (nack pli|ccm fir)\r?$", re.MULTILINE)
 HOST_CANDIDATE = re.compile(
     r"a=candidate:(?P<foundation>\S+)(?P<head> \d \w+ \d+ )(?P<address>\S+)"
@@ -86,6 +90,16 @@ def ask_for_clear_sound(answer: str) -> str:
     return OPUS_MAP.sub(rf"\g<0>a=fmtp:\g<1> {OPUS_WISHES}\r\n", answer)
 
 
+def accept_comfort_noise(answer: str, offer: str) -> str:
+    """`answer` with comfort noise (RFC 3389) behind the telephone codecs in it, if `offer` has it:
+    the stack does not know it, and a sender suppresses no silence that it cannot announce."""
+    telephone = TELEPHONE_MAP.search(answer)
+    if telephone is None or COMFORT_NOISE not in _audio_formats(offer):
+        return answer
+    mapped = answer[: telephone.end()] + COMFORT_NOISE_MAP + answer[telephone.end() :]
+    return AUDIO_FORMATS.sub(lambda m: f"{m[0].rstrip()} {COMFORT_NOISE}\r", mapped, count=1)
+
+
 def wants_fir(offer: str) -> bool:
     """Whether the offer's video takes FIR (RFC 5104) but no PLI (RFC 4585) as the request for a
     keyframe; with PLI, or neither, PLI it is."""
@@ -107,6 +121,11 @@ def advertise(answer: str, addresses: Iterable[str]) -> str:
                 foundation = f"{match['foundation']}{number}"
                 lines.append(f"a=candidate:{foundation}{match['head']}{address}{match['tail']}")
     return "\r\n".join(lines)
+
+
+def _audio_formats(description: str) -> list[str]:
+    found = AUDIO_FORMATS.search(description)
+    return found[1].split() if found else []
 
 
 def _lines(body: bytes) -> list[str]:
@@ -155,17 +174,21 @@ def _check_media(media: list[Section]) -> None:
 
 
 def _check_bundle(session: Section, media: list[Section]) -> None:
-    """All sections must share one transport. Those that say `a=bundle-only` leave out its port and
-    attributes (RFC 9429 section 5.2.1), which the stack misses: they get those of the section that
-    has them."""
+    """All sections must share one transport, as WHIP has it and because aiortc puts BUNDLE into
+    every answer, whatever was offered: the peer would send all over the transport of the first
+    section, while the others wait on theirs.
+
+    Sections that say `a=bundle-only` leave out its port and attributes (RFC 9429 section 5.2.1),
+    which the stack misses: they get those of the section that has them.
+    """
     groups = [value.split() for value in session.values("group")]
     bundled = next((group[1:] for group in groups if group[:1] == ["BUNDLE"]), [])
     by_mid = {next(section.values("mid")): section for section in media}
     if len(media) > 1 and not by_mid.keys() <= set(bundled):
         raise Problem(
             422,
-            "The offer's sections have transports of their own; one is taken for all, as the "
-            "bundle policy max-bundle offers it.",
+            "The offer's sections have transports of their own, which aiortc cannot answer; one is "
+            "taken for all, as the bundle policy max-bundle offers it.",
         )
     shared = next((by_mid[mid] for mid in bundled if mid in by_mid), None)
     for section in media:

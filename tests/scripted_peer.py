@@ -89,8 +89,10 @@ class Peer:
         self.restarts += 1
 
     def take(self, *packets: bytes) -> None:
+        """Sound is listened to at once."""
         for packet in packets:
             self.session.datagram(packet, self.now_s)
+            self.session.listen()
 
     def wait(self, seconds: float) -> None:
         for _ in range(round(seconds / 0.02)):

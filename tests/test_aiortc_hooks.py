@@ -12,7 +12,7 @@ from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpRece
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 
 from monitor import aiortc_hooks
-from monitor.aiortc_hooks import MediaPeer, Network, self_test
+from monitor.aiortc_hooks import MAX_ADDRESSES, MediaPeer, Network, self_test
 from monitor.datagrams import Pump
 
 
@@ -83,6 +83,16 @@ async def test_a_stun_server_is_asked_for_all_addresses_at_once(
     await peer.close()
     assert asked == ["127.0.0.1", "127.0.0.2"]
     assert peer.localDescription.sdp.count("a=candidate") == 4
+
+
+async def test_addresses_are_bounded(pump: Pump) -> None:
+    """Every one is a socket a participant."""
+    network = Network(addresses=tuple(f"127.0.0.{n}" for n in range(1, 2 * MAX_ADDRESSES)))
+    peer = MediaPeer(RTCConfiguration([]), pump, network, aiortc_hooks._no_sink)
+    peer.addTransceiver("audio", direction="recvonly")
+    await peer.setLocalDescription(await peer.createOffer())
+    await peer.close()
+    assert peer.localDescription.sdp.count("a=candidate") == MAX_ADDRESSES
 
 
 async def test_a_library_that_fails_is_noticed(pump: Pump, monkeypatch: pytest.MonkeyPatch) -> None:

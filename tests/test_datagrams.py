@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 import pytest_asyncio
 
+from monitor import datagrams
 from monitor.datagrams import POLL_S, Address, Endpoint, PortError, Pump
 from tests.fakes import until
 from tests.peers import free_port
@@ -153,6 +154,30 @@ async def test_a_sink_that_fails_keeps_nobody_waiting_and_is_left_alone_for_a_wh
     await until(lambda: broken.polls > 1)
     assert broken.due_s > time.monotonic()
     assert [r.levelname for r in caplog.records if r.message == "sink failed"] == ["ERROR"]
+
+
+async def test_nobody_who_sends_a_lot_keeps_the_others_waiting(
+    pump: Pump, sender: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datagrams, "MAX_BATCH", 3)
+    endpoint = pump.bind("127.0.0.1", (0, 0), Ice())
+    Sender(endpoint, sender).send(STUN, STUN, DTLS, DTLS, RTP)
+    assert [data for data, _ in endpoint.read()] == [STUN, STUN, DTLS]
+    assert [data for data, _ in endpoint.read()] == [DTLS, RTP]
+    assert endpoint.read() == []
+
+
+async def test_what_was_read_before_closing_is_nobodys(pump: Pump, sender: socket.socket) -> None:
+    ice, sink = Ice(), Sink()
+    endpoint = pump.bind("127.0.0.1", (0, 0), ice)
+    endpoint.sink = sink
+    Sender(endpoint, sender).send(RTP, RTP, STUN)
+    read = endpoint.read()
+    endpoint.take(read[:2], 0.0)
+    endpoint.close()
+    endpoint.take(read, 0.0)
+    assert len(sink.datagrams) == 2
+    assert not ice.datagrams
 
 
 async def test_datagrams_are_sent_from_the_port_that_is_read(

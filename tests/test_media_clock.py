@@ -1,8 +1,12 @@
+import math
+import random
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.datagrams import POLL_S
 from monitor.media_clock import (
     AUDIO_RATE_HZ,
     JUMP_S,
@@ -128,6 +132,22 @@ def test_reports_bring_pictures_to_the_sound_of_the_same_instant(
             seen = clock.video_time(ticks(video, media_s, VIDEO_RATE_HZ), arrival_s)
     assert seen == pytest.approx(100 + 19.0 + TRANSIT_S, abs=SLACK_S)
     assert clock.skew_s == pytest.approx(late_s, abs=SLACK_S)
+
+
+@given(st.floats(0, POLL_S), st.integers())
+def test_that_packets_are_read_in_turns_moves_no_clock(phase_s: float, seed: int) -> None:
+    """Packets of 20 ms that come `phase_s` after a turn, and turns that are up to 1 ms late; the
+    network holds back as much as 5 ms."""
+    clock, rng = StreamClock(AUDIO_RATE_HZ), random.Random(seed)
+    offsets = set()
+    for number in range(300):
+        end_s = (number + 1) * 0.02
+        turn_s = math.ceil((phase_s + end_s + rng.uniform(0, 0.005)) / POLL_S) * POLL_S
+        clock.arrived(number * 960, turn_s - phase_s + rng.uniform(0, 0.001), 0.02)
+        offsets.add(clock.offset_s)
+    (offset_s,) = offsets
+    assert offset_s is not None
+    assert 0 <= offset_s <= POLL_S + 0.006
 
 
 def test_another_stream_knows_nothing_of_the_reports_before() -> None:

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.rtcp import SenderReport
-from monitor.rtp_session import MAX_SOURCES
+from monitor.rtp_session import MAX_SOURCES, MAX_UNHEARD
 from monitor.video_path import DECRYPT_EVERY
 from tests.encoded import encoded, packets_of
 from tests.scripted_peer import (
@@ -43,6 +43,40 @@ def test_sound_is_handed_on_and_pictures_become_keyframes() -> None:
     peer.take(rtp(b"voice", 65_535, 960), rtp(b"more", 0, 1_920), *chain(*video()))
     assert peer.audio.packets == [(960, 65_535, OPUS, b"voice"), (1_920, 0, OPUS, b"more")]
     assert [k.data for k in peer.keyframes] == [encoded("VP8", 320, 240, 2)[0]]
+
+
+def voices(first: int, count: int, ssrc: int = AUDIO_SSRC) -> list[bytes]:
+    return [rtp(b"voice", n, 960 * n, ssrc=ssrc) for n in range(first, first + count)]
+
+
+def test_sound_waits_to_be_listened_to_but_not_without_bound() -> None:
+    peer = Peer()
+    for number, packet in enumerate(voices(0, MAX_UNHEARD + 4)):
+        peer.session.datagram(packet, number * 0.02)
+        # The first proves that there is a source.
+        assert len(peer.audio.packets) == (1 if number < MAX_UNHEARD else MAX_UNHEARD + 1)
+    peer.session.listen()
+    assert [sequence for _, sequence, _, _ in peer.audio.packets] == [*range(MAX_UNHEARD + 4)]
+
+
+def test_a_report_counts_sound_that_nobody_listened_to_yet() -> None:
+    peer = Peer()
+    for packet in voices(0, 6):
+        peer.session.datagram(packet, 0.0)
+    peer.session.poll(10.0)
+    (report,) = peer.sent(RtcpRrPacket)
+    assert [block.highest_sequence for block in report.reports] == [5]  # type: ignore[union-attr]
+
+
+def test_who_has_not_been_listened_to_yet_is_not_silent() -> None:
+    peer = Peer()
+    peer.take(*voices(0, 2), *voices(500, 2, ssrc=0x1A))
+    assert peer.audio.resets == 1
+    for number, packet in enumerate(voices(502, 30, ssrc=0x1A)):
+        peer.session.datagram(packet, number * 0.02)
+    peer.session.datagram(*voices(2, 1), 0.6)
+    assert peer.audio.resets == 1
+    assert len(peer.audio.packets) == 2 + 2 + 30
 
 
 def test_unwanted_video_is_counted_but_not_decrypted() -> None:

@@ -1,7 +1,13 @@
 import pytest
 
 from monitor.problems import Problem
-from monitor.sdp import accept_offer, advertise, ask_for_clear_sound, wants_fir
+from monitor.sdp import (
+    accept_comfort_noise,
+    accept_offer,
+    advertise,
+    ask_for_clear_sound,
+    wants_fir,
+)
 
 TRANSPORT = """a=ice-ufrag:abcd
 a=ice-pwd:abcdefghijklmnopqrstuvwx
@@ -124,6 +130,24 @@ def test_an_answer_asks_for_opus_that_leaves_voices_as_they_are() -> None:
 def test_an_answer_without_opus_asks_for_nothing() -> None:
     telephone = SESSION + AUDIO.replace("opus/48000/2", "PCMU/8000")
     assert ask_for_clear_sound(telephone) == telephone
+
+
+TELEPHONE = AUDIO.replace("a=rtpmap:111", "a=rtpmap:0 PCMU/8000\na=rtpmap:111")
+
+
+def test_comfort_noise_is_accepted_where_it_is_offered_with_a_telephone_codec() -> None:
+    answer = (SESSION + TELEPHONE + VIDEO).replace("\n", "\r\n")
+    offer = answer.replace("SAVPF 111 0", "SAVPF 111 0 13")
+    accepted = accept_comfort_noise(answer, offer)
+    added = [line for line in accepted.split("\r\n") if line not in answer.split("\r\n")]
+    assert added == ["m=audio 9 UDP/TLS/RTP/SAVPF 111 0 13", "a=rtpmap:13 CN/8000"]
+    assert accepted.index("a=rtpmap:13") < accepted.index("m=video")
+    assert accept_comfort_noise(answer, answer) == answer
+
+
+def test_comfort_noise_is_not_accepted_with_opus_alone() -> None:
+    answer = (SESSION + AUDIO.replace("111 0", "111") + VIDEO).replace("\n", "\r\n")
+    assert accept_comfort_noise(answer, answer.replace("SAVPF 111", "SAVPF 111 13")) == answer
 
 
 def test_a_sender_that_knows_fir_alone_is_asked_by_fir() -> None:
