@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.clips import Split
-from training.provenance import command
+from training.provenance import command, machine
 from training.score_files import ScoreTable, read_scores, write_scores
 
 if TYPE_CHECKING:
@@ -252,12 +252,18 @@ def _add_capacity(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faces-each", type=int, default=1, help="faces read for each voice")
     parser.add_argument("--gpus", type=int, nargs="+", default=[1, 4, 32])
     parser.add_argument("--data", type=Path, help="shards, to measure this core's input pipeline")
+    parser.add_argument("--report", type=Path, metavar="FOLDER", help="capacity.md and .json")
     parser.set_defaults(run=_capacity)
 
 
 def _capacity(options: argparse.Namespace) -> None:
-    from training.capacity import Plan, input_rate, markdown
+    from training.capacity import Plan, input_rate
+    from training.capacity_report import Capacity, markdown, write_report
 
     plan = Plan(options.preset, options.clips, options.epochs, options.batch, options.faces_each)
+    here = machine()  # before we are what keeps it busy
     rate = None if options.data is None else input_rate(options.data, options.preset)
-    print(markdown(plan, options.gpus, rate))
+    capacity = Capacity(plan, options.gpus, rate, here, command())
+    print(markdown(capacity))
+    if options.report is not None:
+        write_report(capacity, options.report)
