@@ -105,7 +105,9 @@ def _print(evaluations: "list[Evaluation]", options: argparse.Namespace) -> None
     if options.json:
         print(as_json(evaluations, typed))
     elif options.table:
-        ours = [paper_table.our_row(e.name, {options.table: e.result}) for e in evaluations]
+        ours = [
+            paper_table.our_row(e.name, {options.table: e.result}, e.towers) for e in evaluations
+        ]
         print(paper_table.markdown([*paper_table.paper_rows(), *ours]))
     else:
         print(markdown(evaluations, typed))
@@ -127,12 +129,12 @@ def _cross(options: argparse.Namespace) -> None:
 
 
 def _pretraining(options: argparse.Namespace) -> None:
+    from training.classifier import threshold_in
     from training.evaluate import gather_pairs
     from training.pretraining_accuracy import markdown, pretraining_accuracy
-    from vfd.checkpoint import load_checkpoint
 
     for name, checkpoint in _named(options.checkpoint).items():
-        threshold = load_checkpoint(checkpoint).info.calibration.threshold
+        threshold = threshold_in(checkpoint)
         for folder in _named(options.data).values():
             for protocol in _protocols(options):
                 swaps = dataclasses.replace(protocol, pairs="swaps")

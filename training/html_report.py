@@ -54,16 +54,19 @@ def pictures(evaluation: Evaluation) -> Iterator[tuple[str, Figure]]:
     table, result = evaluation.table, evaluation.result
     if result.auc is None:
         return
-    yield "similarity", plots.histogram(table, result.threshold, "Similarity of voice and face")
+    judge = evaluation.classifier
+    score = plots.SIMILARITY if judge is None else f"logit of {judge}"
+    title = f"{score[0].upper()}{score[1:]}"
+    yield "similarity", plots.histogram(table, result.threshold, title, score)
     if PATIENT in evaluation.tables:
         patient = evaluation.tables[PATIENT]
         title = "The same, mean over windows and faces"
-        yield "similarity-patient", plots.histogram(patient, result.threshold, title)
+        yield "similarity-patient", plots.histogram(patient, result.threshold, title, score)
     yield "roc", plots.roc_curves(evaluation.tables, "ROC")
     yield "det", plots.det_curves(evaluation.tables, "DET")
     if evaluation.calibration is not None:
         yield "reliability", plots.reliability(table, evaluation.calibration, "Reliability")
-    if evaluation.evidence is not None:
+    if evaluation.evidence is not None and "voice" in evaluation.towers:
         from training.voice_map import voice_map  # scikit-learn takes seconds to load
 
         yield "voices", voice_map(evaluation.evidence, "Voices (t-SNE); lines join one person's")
