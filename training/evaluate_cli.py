@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from training.provenance import command, machine
 from training.score_files import ScoreTable, read_scores, write_scores
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from training.evaluate import Evaluation, Protocol
 
 
@@ -48,6 +51,12 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     out = parser.add_argument_group("what comes out")
     out.add_argument("--json", action="store_true", help="print JSON, not a table")
     out.add_argument("--report", type=Path, metavar="FOLDER", help="accuracy.md, .json, .html")
+    out.add_argument(
+        "--sweep",
+        **many,
+        metavar="[TITLE=]FILE",
+        help="sweep.csv whose curve goes into the report (Fig. 11); once for each",
+    )
     out.add_argument("--scores-out", type=Path, metavar="FILE", help="scores of the first as CSV")
     out.add_argument("--cross", action="store_true", help="train-on-X, test-on-Y matrix of AUCs")
     out.add_argument(
@@ -69,8 +78,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     if options.pretraining:
         _pretraining(options)
         return
+    curves = _curves(options)  # minutes are lost where they cannot be drawn
     evaluations = _evaluations(options)
-    _print(evaluations, options)
+    _print(evaluations, options, curves)
     if options.scores_out is not None:
         write_scores(options.scores_out, evaluations[0].table)
     if options.against is not None:
@@ -97,7 +107,21 @@ def _evaluations(options: argparse.Namespace) -> "list[Evaluation]":
     ]
 
 
-def _print(evaluations: "list[Evaluation]", options: argparse.Namespace) -> None:
+def _curves(options: argparse.Namespace) -> "list[tuple[str, Figure]]":
+    if not options.sweep:
+        return []
+    if options.report is None:
+        raise ValueError("--sweep is drawn into a report: name its folder with --report")
+    from training.html_report import sweep_curves  # matplotlib takes a second to load
+
+    return sweep_curves(options.sweep)
+
+
+def _print(
+    evaluations: "list[Evaluation]",
+    options: argparse.Namespace,
+    curves: "Sequence[tuple[str, Figure]]",
+) -> None:
     from training import paper_table
     from training.accuracy_report import as_json, markdown, write_report
 
@@ -114,7 +138,7 @@ def _print(evaluations: "list[Evaluation]", options: argparse.Namespace) -> None
     if options.report is not None:
         from training.html_report import write_html  # matplotlib takes a second to load
 
-        pictures = write_html(evaluations, options.report, typed)
+        pictures = write_html(evaluations, options.report, typed, curves)
         write_report(evaluations, options.report, typed, pictures)
 
 
