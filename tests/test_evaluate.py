@@ -1,6 +1,7 @@
 """A whole evaluation of a random model on a few synthetic people: every part of the report is
 there, and each command prints what it should. Nothing here is accurate, and nothing needs to be."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from tests import shards
 from tests.checkpoints import write_checkpoint
 from training.baseline import Baseline, mean_colour, median_pitch
+from training.classifier import heads_path
 from training.cli import main
 from training.clips import Clip, Split
 from training.evaluate import (
@@ -21,14 +23,17 @@ from training.evaluate import (
     Evaluation,
     Protocol,
     evaluate,
+    gather_pairs,
     score_checkpoint,
 )
+from training.html_report import pictures
 from training.measures import as_dict
 from training.people import TRAITS, draw_person
 from training.readers.synthetic import NAMES
 from training.score_files import read_scores
 from training.voice_synthesis import speak
 from vfd.checkpoint import load_checkpoint
+from vfd.model import VfdModel, scale_faces
 
 SEEDS = list(range(2_000_000_000, 2_000_000_008))
 PROTOCOL = Protocol(windows=1, crops=1, resamples=20)
@@ -99,6 +104,29 @@ def test_every_shared_trait_is_neutralised(evaluation: Evaluation) -> None:
     sexless = next(n for n in evaluation.neutral if n.trait == "sex")
     assert sexless.model.n_fake < evaluation.result.n_fake
     assert sexless.model.n_real == evaluation.result.n_real
+
+
+def test_a_classifier_beside_a_checkpoint_is_what_judges(folder: Path, tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "face.safetensors")
+    model = VfdModel.from_checkpoint(checkpoint).eval()
+    weight = torch.randn(1, model.config.embedding, generator=torch.manual_seed(0))
+    judging = {"classifier.towers": ["face"], "classifier.threshold": 0.7}
+    layer = {"classifier.weight": weight, "classifier.bias": torch.tensor([0.5])}
+    torch.save(layer | judging, heads_path(checkpoint))
+    protocol = dataclasses.replace(PROTOCOL, pairs="clips")
+    found = evaluate(checkpoint, folder, protocol)
+    evidence, pairs, table = gather_pairs(checkpoint, folder, protocol)
+    crops = [evidence.clips.crop(int(c), 0, 1) for c in evidence.face_clip]
+    with torch.inference_mode():
+        vectors = model.face(scale_faces(torch.from_numpy(np.stack(crops))))
+    logits = (vectors @ weight[0] + 0.5).numpy()[pairs.face]
+    np.testing.assert_allclose(table.score[table.scored], logits[table.scored], rtol=1e-4)
+    right = ((logits >= 0.7) == pairs.real)[table.scored]
+    assert found.result.measured["accuracy"].value == pytest.approx(right.mean())
+    assert found.calibration is None
+    assert found.provenance["judged by"] == "a classifier over the vector of face"
+    assert "reliability" not in dict(pictures(found))
+    assert "voices" not in dict(pictures(found))
 
 
 def test_a_deepfake_protocol_on_the_same_clips(checkpoint: Path, folder: Path) -> None:

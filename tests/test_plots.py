@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from training import plots
+from training.cli import main
 from training.evaluate import evaluate_scores
-from training.html_report import to_html, write_html
-from training.score_files import ScoreTable
+from training.html_report import SWEEPS, sweep_curves, to_html, write_html
+from training.score_files import ScoreTable, write_scores
 from training.sweep_file import read_sweep
 from training.voice_map import drawn, positions
 from vfd.checkpoint import Calibration
@@ -113,6 +114,48 @@ def test_the_page_stands_alone(tmp_path: Path) -> None:
     assert files == ["det-1.png", "roc-1.png", "similarity-1.png"]
     assert sorted(path.name for path in written["<other> & co"]) == files
     assert all(path.read_bytes().startswith(PNG) for path in tmp_path.glob("*.png"))
+
+
+def test_curves_of_sweeps_stand_in_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fig. 11: two files of one name, as two sweeps leave them, and one with a title of its own."""
+    few, negatives, scores = (tmp_path / name for name in ("few", "q", "scores.csv"))
+    for folder, rows in (
+        (few, "data.real_clips,seed,dfdc,dfdc accuracy\n100,1,0.6,0.5\n900,1,0.8,0.7\n"),
+        (negatives, "loss.negatives,seed,dfdc\n1,1,0.7\n10,1,0.8\n"),
+    ):
+        folder.mkdir()
+        (folder / "sweep.csv").write_text(rows)
+    write_scores(scores, table(200))
+    out = tmp_path / "report"
+    sweeps = ["--sweep", f"{few}/sweep.csv", "--sweep", f"Fakes & co={negatives}/sweep.csv"]
+    words = ["evaluate", "--scores", str(scores), "--resamples", "5", *sweeps]
+    assert main([*words, "--report", str(out)]) == 0
+    page = (out / "accuracy.html").read_text()
+    assert page.count("data:image/png;base64,") == 5
+    assert 'alt="few-shot: ' in page
+    assert {path.name for path in out.glob("*.png")} > {"few-shot-1.png", "negatives-2.png"}
+    said = (out / "accuracy.md").read_text()
+    assert f"{SWEEPS}: [few-shot](few-shot-1.png), [negatives](negatives-2.png)" in said
+    ours, titled = (figure.axes[0] for _, figure in sweep_curves(sweeps[1::2]))
+    assert ours.get_title(loc="left") == "Real clips to fine-tune on, as in Fig. 11a"
+    assert ours.get_ylabel() == "AUC, accuracy"
+    assert titled.get_title(loc="left") == "Fakes & co"
+    capsys.readouterr()
+    assert main(words) == 2
+    assert "name its folder with --report" in capsys.readouterr().err
+
+
+def test_a_sweep_that_cannot_be_drawn_is_named_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "sweep.csv"
+    path.write_text("loss.negatives,seed\n1,1\n")
+    words = ["evaluate", "--scores", str(tmp_path / "absent.csv"), "--sweep", str(path)]
+    assert main([*words, "--report", str(tmp_path / "report")]) == 2
+    assert f"{path}: a sweep wants a column" in capsys.readouterr().err
+    assert not (tmp_path / "report").exists()
 
 
 def test_markdown_becomes_html() -> None:

@@ -1,6 +1,7 @@
 """A whole training: what it writes, and that a kill changes nothing."""
 
 import dataclasses
+import math
 import os
 import signal
 import subprocess
@@ -17,10 +18,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import training.train
 from tests.checkpoints import write_checkpoint
 from tests.toy_clips import SMALL, ToyClips, recipe
+from training.classifier import heads_path, read_classifier
 from training.distributed import Processes
 from training.recipe import LossRecipe, ModelRecipe, OptimiserRecipe, Recipe, RunRecipe
-from training.train import Origin, TrainingError, heads_path, measure, state_path, train
-from vfd.checkpoint import load_checkpoint
+from training.train import Origin, TrainingError, measure, state_path, train
+from vfd.checkpoint import UNCALIBRATED, load_checkpoint
 from vfd.model import VfdModel
 from vfd.model_config import PRESETS
 
@@ -87,7 +89,7 @@ def test_a_training_writes_a_checkpoint_that_embeds_alike_and_repeats(tmp_path: 
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(2))
     heads = torch.load(heads_path(paths[0]), weights_only=True)
     assert heads["voice.modulator"].shape == (8, 16)
-    assert measure(FULL, HELD_OUT, paths[0], ALONE) == pytest.approx(areas[0], abs=0.03)
+    assert measure(FULL, HELD_OUT, paths[0], ALONE)["AUC"] == pytest.approx(areas[0], abs=0.03)
 
 
 def test_after_a_kill_the_losses_are_those_of_an_unbroken_training(tmp_path: Path) -> None:
@@ -180,7 +182,28 @@ def test_fine_tuning_begins_from_a_checkpoint(tmp_path: Path, objective: str) ->
     before, after = load_checkpoint(start), load_checkpoint(out)
     for name, tensor in before.tensors.items():
         np.testing.assert_allclose(after.tensors[name], tensor, atol=1e-3)
-    assert measure(gentle, HELD_OUT, out, ALONE) == pytest.approx(best, abs=0.05)
+    found = measure(gentle, HELD_OUT, out, ALONE)
+    assert found["AUC"] == pytest.approx(best, abs=0.05)
+    assert found["accuracy"] > 0.5  # the threshold was chosen on the same clips
+    assert (after.info.calibration == UNCALIBRATED) is (objective == "classify")
+
+
+def test_a_classifier_is_measured_at_the_threshold_of_its_validation(tmp_path: Path) -> None:
+    out = tmp_path / "face.safetensors"
+    loss = LossRecipe("classify", negatives=2, towers=("face",))
+    chosen = dataclasses.replace(FINE, loss=loss)
+    run(chosen, out)
+    heads = torch.load(heads_path(out), weights_only=True)
+    classifier = read_classifier(out)
+    assert classifier is not None
+    assert classifier.towers == ("face",)
+    strangers = ToyClips(9, each=1, fakes=3)
+    for threshold, share in ((-math.inf, 1 / 4), (math.inf, 3 / 4)):
+        torch.save(heads | {"classifier.threshold": threshold}, heads_path(out))
+        assert measure(chosen, strangers, out, ALONE)["accuracy"] == pytest.approx(share)
+    torch.save({n: v for n, v in heads.items() if n != "classifier.threshold"}, heads_path(out))
+    with pytest.raises(ValueError, match=r"face\.safetensors\.heads\.pt: has no 'classifier\.thr"):
+        measure(chosen, strangers, out, ALONE)
 
 
 def test_going_on_from_folded_weights_changes_nothing_at_first(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def read_arms(paths: Sequence[Path], column: str) -> list[Arm]:
 def table(arms: Sequence[Arm]) -> str:
     """Markdown; differences are from the first arm, over the seeds that both have."""
     base = arms[0]
-    lines = ["| | seeds | AUC | difference from the first |", "|-|-|-|-|"]
+    lines = ["| | seeds | mean | difference from the first |", "|-|-|-|-|"]
     for arm in arms:
         both = [seed for seed in arm.found if seed in base.found]
         difference = np.array([arm.found[seed] - base.found[seed] for seed in both])

@@ -4,9 +4,10 @@ Computed from the model's FLOP and a handful of assumptions that stand in every 
 is measured on a GPU. The rate of the input pipeline is measured on one core of this machine.
 """
 
+import dataclasses
+import itertools
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ BACKWARD: Final = 2  # times the forward pass
 BYTES: Final = 4  # of a gradient, float32
 NVLINK_GPUS: Final = 8  # in one machine
 HEADROOM: Final = 1.25  # of the input pipeline: no step waits for an unlucky batch
-MEASURED_STEPS: Final = 4
+MEASURED_STEPS: Final = 16  # of 32 samples: some seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,18 @@ class Projection:
 
 @dataclass(frozen=True, slots=True)
 class InputRate:
-    """Samples a second that one core reads, decodes, augments and transforms."""
+    """Samples a second that one core reads, decodes, augments and transforms, over all and in the
+    slowest batch. `clips`: what they were drawn from."""
 
     samples_per_s: float
+    slowest_per_s: float
     samples: int
+    clips: str
+
+
+def grown(plan: Plan, gpus: int) -> Plan:
+    """With the batch on every GPU: another training."""
+    return dataclasses.replace(plan, batch=plan.batch * gpus)
 
 
 def sample_tflop(plan: Plan) -> float:
@@ -123,37 +132,15 @@ def input_rate(folder: Path, preset: str) -> InputRate:
     }
     batches = Batches(clips, load_recipe("synthetic-nano", changes))
     batches[1]  # opens files
-    began = time.process_time()
+    ends_s = [time.process_time()]
     for step in range(2, 2 + MEASURED_STEPS):
         batches[step]
-    spent_s = time.process_time() - began
+        ends_s.append(time.process_time())
+    spent_s = [end - begin for begin, end in itertools.pairwise(ends_s)]
+    about = f"{len(clips):,} clips of {clips.trained_on}"
     clips.close()
-    return InputRate(MEASURED_STEPS * size / spent_s, MEASURED_STEPS * size)
-
-
-def markdown(
-    plan: Plan, gpus: Sequence[int], rate: InputRate | None, gpu: Gpu | None = None
-) -> str:
-    """The report: the plan as it is, and with a batch that grows with the GPUs."""
-    gpu = gpu or Gpu()
-    cost = flops(PRESETS[plan.preset])
-    lines = [
-        f"# Capacity: {plan.preset}, {plan.clips:,} clips, {plan.epochs} epochs",
-        "",
-        f"{parameters(PRESETS[plan.preset]).total / 1e6:.1f} M parameters; "
-        f"{cost.voice / 1e9:.1f} GFLOP for a voice, {cost.face / 1e9:.1f} for a face, "
-        f"{1e3 * sample_tflop(plan):.0f} GFLOP for a sample forward and backward "
-        f"({plan.faces_each} face each).",
-        "",
-        *_table([project(plan, n, rate, gpu) for n in gpus]),
-        "",
-        f"With {plan.batch} on every GPU, which is another training (a larger batch):",
-        "",
-        *_table([project(_grown(plan, n), n, rate, gpu) for n in gpus]),
-        "",
-        *_assumptions(gpu, rate),
-    ]
-    return "\n".join(lines)
+    samples = MEASURED_STEPS * size
+    return InputRate(samples / sum(spent_s), size / max(spent_s), samples, about)
 
 
 def _exchange_s(plan: Plan, gpus: int, gpu: Gpu) -> float:
@@ -163,39 +150,3 @@ def _exchange_s(plan: Plan, gpus: int, gpu: Gpu) -> float:
     rate = gpu.nvlink_gb_s if gpus <= NVLINK_GPUS else gpu.network_gb_s
     gigabytes = 2 * (gpus - 1) / gpus * parameters(PRESETS[plan.preset]).total * BYTES / 1e9
     return (1 - gpu.hidden) * gigabytes / rate
-
-
-def _grown(plan: Plan, gpus: int) -> Plan:
-    return Plan(plan.preset, plan.clips, plan.epochs, plan.batch * gpus, plan.faces_each)
-
-
-def _table(projections: Sequence[Projection]) -> list[str]:
-    lines = [
-        "| GPUs | batch | samples/s | hours | cost, $ | not computing | CPU cores per GPU |",
-        "|-|-|-|-|-|-|-|",
-    ]
-    for p in projections:
-        cores = "not measured" if p.cores_per_gpu is None else str(p.cores_per_gpu)
-        cells = [str(p.gpus), str(p.batch), f"{p.samples_per_s:,.0f}", f"{p.hours:.1f}"]
-        cells += [f"{p.cost:,.0f}", f"{100 * p.waiting:.0f} %", cores]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
-
-
-def _assumptions(gpu: Gpu, rate: InputRate | None) -> list[str]:
-    lines = [
-        "Computed, not measured on a GPU. Assumed: "
-        f"{gpu.tflops:.0f} TFLOP/s bf16 of which {100 * gpu.utilisation:.0f} % are reached, "
-        f"{1e3 * gpu.fixed_s:.0f} ms a step for launches and the optimiser, float32 gradients at "
-        f"{gpu.nvlink_gb_s:.0f} GB/s within a machine of {NVLINK_GPUS} and {gpu.network_gb_s:.0f} "
-        f"GB/s beyond, {100 * gpu.hidden:.0f} % of that hidden, "
-        f"${gpu.price_per_hour:.2f} per GPU-hour. The paper names no epochs: our choice.",
-    ]
-    if rate is not None:
-        lines += [
-            "",
-            f"Input pipeline, measured on one core of this machine: {rate.samples_per_s:.1f} "
-            f"samples/s over {rate.samples} samples (reading shards, decoding, augmentation, "
-            f"spectrogram); cores with {100 * (HEADROOM - 1):.0f} % to spare.",
-        ]
-    return lines

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from training.accuracy_report import interval
+from training.classifier import threshold_in
 from training.evaluate import Protocol, score_checkpoint
 from training.measures import Result, differences, result_of
 from training.score_files import ScoreTable, common_rows
-from vfd.checkpoint import load_checkpoint
 from vfd.intervals import Measured
 
 Matrix = dict[tuple[str, str], Result]
@@ -20,7 +20,7 @@ def cross(checkpoints: Mapping[str, Path], tests: Mapping[str, Path], protocol: 
     return {
         (name, test): result_of(
             score_checkpoint(checkpoint, folder, protocol)[1],
-            load_checkpoint(checkpoint).info.calibration.threshold,
+            threshold_in(checkpoint),
             protocol.resamples,
         )
         for name, checkpoint in checkpoints.items()
@@ -42,8 +42,8 @@ def matrix_markdown(matrix: Matrix) -> str:
 def compare(ours: Path, theirs: Path, folder: Path, protocol: Protocol) -> tuple[Measured, int]:
     """`ours` less `theirs` on the same pairs; see `compare_scores`."""
     tables = [score_checkpoint(c, folder, protocol)[1] for c in (ours, theirs)]
-    lambdas = [load_checkpoint(c).info.calibration.threshold for c in (ours, theirs)]
-    return compare_scores(tables[0], tables[1], protocol.resamples, (lambdas[0], lambdas[1]))
+    lambdas = (threshold_in(ours), threshold_in(theirs))
+    return compare_scores(tables[0], tables[1], protocol.resamples, lambdas)
 
 
 def compare_scores(

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from training.baseline import fit_baseline
+from training.classifier import Classifier, read_classifier, threshold_in
 from training.clips import Split
 from training.distributed import device_of
 from training.evidence import Evidence, gather
@@ -27,6 +28,7 @@ from vfd.checkpoint import Calibration, Checkpoint, load_checkpoint
 from vfd.intervals import Measured
 from vfd.metrics import best_threshold
 from vfd.model import VfdModel
+from vfd.model_config import TOWERS
 
 MODEL: Final = "model"
 PATIENT: Final = "model, mean over windows and faces"
@@ -63,8 +65,9 @@ class SliceResult:
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
     """`tables` and `results` by scorer, the first being the one that this is about. `differences`
-    of its AUCs from those of others. `calibration` and `evidence` of a checkpoint. `provenance`
-    and `data` are facts to print."""
+    of its AUCs from those of others. `calibration` and `evidence` of a checkpoint; `classifier` of
+    one that compares no cosines and has no calibration. `provenance` and `data` are facts to
+    print."""
 
     name: str
     tables: dict[str, ScoreTable]
@@ -74,12 +77,18 @@ class Evaluation:
     differences: dict[str, Measured] = field(default_factory=dict)
     calibration: Calibration | None = None
     evidence: Evidence | None = None
+    classifier: Classifier | None = None
     provenance: dict[str, str] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
 
     @property
     def main(self) -> str:
         return next(iter(self.tables))
+
+    @property
+    def towers(self) -> tuple[str, ...]:
+        """That had a say; of other detectors nothing is known."""
+        return TOWERS if self.classifier is None else self.classifier.towers
 
     @property
     def table(self) -> ScoreTable:
@@ -91,7 +100,7 @@ class Evaluation:
 
 
 def evaluate(checkpoint: Path, folder: Path, protocol: Protocol) -> Evaluation:
-    """Scores the pairs of one split and line.
+    """Scores the pairs of one split and line, by cosine or by the classifier beside the checkpoint.
 
     Raises CheckpointError, FileNotFoundError, ValueError (ShardError for a line that is not there).
     """
@@ -106,7 +115,7 @@ def evaluate(checkpoint: Path, folder: Path, protocol: Protocol) -> Evaluation:
         tables[TRIVIAL] = trivial
     by_clip = _kind(evidence, protocol) == "clips"
     tables[PATIENT] = pooled(table, ("clip",) if by_clip else ("voice_id", "face_id"))
-    threshold = loaded.info.calibration.threshold
+    classifier, threshold = read_classifier(checkpoint), threshold_in(checkpoint)
     fewer = min(SLICE_RESAMPLES, protocol.resamples)
     results = {
         name: result_of(rows, threshold if name in (MODEL, PATIENT) else None, protocol.resamples)
@@ -123,9 +132,10 @@ def evaluate(checkpoint: Path, folder: Path, protocol: Protocol) -> Evaluation:
             for name in (BEST, TRIVIAL)
             if name in tables and results[name].auc is not None
         },
-        calibration=loaded.info.calibration,
+        calibration=loaded.info.calibration if classifier is None else None,
         evidence=evidence,
-        provenance=provenance(checkpoint, loaded),
+        classifier=classifier,
+        provenance=provenance(checkpoint, loaded) | {"judged by": str(classifier or "cosine")},
         data=_data(folder) | dataclasses.asdict(protocol),
     )
 
@@ -144,10 +154,17 @@ def gather_pairs(
     """What a checkpoint makes of a split, which pairs are judged, and their scores."""
     clips = open_split(folder, protocol.split)
     model = VfdModel.from_checkpoint(checkpoint).eval().to(device_of(protocol.device))
-    evidence = gather(model, clips, protocol.line, protocol.windows, protocol.crops)
+    classifier = read_classifier(checkpoint)
+    evidence = gather(
+        model, clips, protocol.line, protocol.windows, protocol.crops, unit=classifier is None
+    )
     clips.close()
     pairs = _pairs(evidence, protocol)
-    return evidence, pairs, table_of(evidence, pairs)
+    table = table_of(evidence, pairs)
+    if classifier is not None:
+        vectors = {"voice": evidence.voice[pairs.voice], "face": evidence.face[pairs.face]}
+        table = table.with_scores(classifier.logits(vectors))
+    return evidence, pairs, table
 
 
 def evaluate_scores(

@@ -2,14 +2,17 @@
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.clips import Split
-from training.provenance import command
+from training.provenance import command, machine
 from training.score_files import ScoreTable, read_scores, write_scores
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from training.evaluate import Evaluation, Protocol
 
 
@@ -48,6 +51,12 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     out = parser.add_argument_group("what comes out")
     out.add_argument("--json", action="store_true", help="print JSON, not a table")
     out.add_argument("--report", type=Path, metavar="FOLDER", help="accuracy.md, .json, .html")
+    out.add_argument(
+        "--sweep",
+        **many,
+        metavar="[TITLE=]FILE",
+        help="sweep.csv whose curve goes into the report (Fig. 11); once for each",
+    )
     out.add_argument("--scores-out", type=Path, metavar="FILE", help="scores of the first as CSV")
     out.add_argument("--cross", action="store_true", help="train-on-X, test-on-Y matrix of AUCs")
     out.add_argument(
@@ -69,8 +78,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     if options.pretraining:
         _pretraining(options)
         return
+    curves = _curves(options)  # minutes are lost where they cannot be drawn
     evaluations = _evaluations(options)
-    _print(evaluations, options)
+    _print(evaluations, options, curves)
     if options.scores_out is not None:
         write_scores(options.scores_out, evaluations[0].table)
     if options.against is not None:
@@ -97,7 +107,21 @@ def _evaluations(options: argparse.Namespace) -> "list[Evaluation]":
     ]
 
 
-def _print(evaluations: "list[Evaluation]", options: argparse.Namespace) -> None:
+def _curves(options: argparse.Namespace) -> "list[tuple[str, Figure]]":
+    if not options.sweep:
+        return []
+    if options.report is None:
+        raise ValueError("--sweep is drawn into a report: name its folder with --report")
+    from training.html_report import sweep_curves  # matplotlib takes a second to load
+
+    return sweep_curves(options.sweep)
+
+
+def _print(
+    evaluations: "list[Evaluation]",
+    options: argparse.Namespace,
+    curves: "Sequence[tuple[str, Figure]]",
+) -> None:
     from training import paper_table
     from training.accuracy_report import as_json, markdown, write_report
 
@@ -105,14 +129,16 @@ def _print(evaluations: "list[Evaluation]", options: argparse.Namespace) -> None
     if options.json:
         print(as_json(evaluations, typed))
     elif options.table:
-        ours = [paper_table.our_row(e.name, {options.table: e.result}) for e in evaluations]
+        ours = [
+            paper_table.our_row(e.name, {options.table: e.result}, e.towers) for e in evaluations
+        ]
         print(paper_table.markdown([*paper_table.paper_rows(), *ours]))
     else:
         print(markdown(evaluations, typed))
     if options.report is not None:
         from training.html_report import write_html  # matplotlib takes a second to load
 
-        pictures = write_html(evaluations, options.report, typed)
+        pictures = write_html(evaluations, options.report, typed, curves)
         write_report(evaluations, options.report, typed, pictures)
 
 
@@ -127,12 +153,12 @@ def _cross(options: argparse.Namespace) -> None:
 
 
 def _pretraining(options: argparse.Namespace) -> None:
+    from training.classifier import threshold_in
     from training.evaluate import gather_pairs
     from training.pretraining_accuracy import markdown, pretraining_accuracy
-    from vfd.checkpoint import load_checkpoint
 
     for name, checkpoint in _named(options.checkpoint).items():
-        threshold = load_checkpoint(checkpoint).info.calibration.threshold
+        threshold = threshold_in(checkpoint)
         for folder in _named(options.data).values():
             for protocol in _protocols(options):
                 swaps = dataclasses.replace(protocol, pairs="swaps")
@@ -252,12 +278,18 @@ def _add_capacity(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faces-each", type=int, default=1, help="faces read for each voice")
     parser.add_argument("--gpus", type=int, nargs="+", default=[1, 4, 32])
     parser.add_argument("--data", type=Path, help="shards, to measure this core's input pipeline")
+    parser.add_argument("--report", type=Path, metavar="FOLDER", help="capacity.md and .json")
     parser.set_defaults(run=_capacity)
 
 
 def _capacity(options: argparse.Namespace) -> None:
-    from training.capacity import Plan, input_rate, markdown
+    from training.capacity import Plan, input_rate
+    from training.capacity_report import Capacity, markdown, write_report
 
     plan = Plan(options.preset, options.clips, options.epochs, options.batch, options.faces_each)
+    here = machine()  # before we are what keeps it busy
     rate = None if options.data is None else input_rate(options.data, options.preset)
-    print(markdown(plan, options.gpus, rate))
+    capacity = Capacity(plan, options.gpus, rate, here, command())
+    print(markdown(capacity))
+    if options.report is not None:
+        write_report(capacity, options.report)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from training.baseline import mean_colour, median_pitch
 from training.shard_set import ShardSet
 from vfd.front_ends import FRONT_ENDS
-from vfd.model import VfdModel
+from vfd.model import VfdModel, scale_faces
+from vfd.model_config import FACE_NORMALISATIONS
 from vfd.speech import speech_share
 from vfd.types import SAMPLE_RATE_HZ, WINDOW_SAMPLES
 
@@ -26,9 +28,9 @@ Rows = NDArray[np.int64]
 class Evidence:
     """`clips` at the variants `variant` (clips,) of one line.
 
-    Windows, a row each: `voice` (W, V) unit vectors, `voice_clip`, `end_s` in the clip, `speech` in
-    [0, 1], `pitch` (see training.baseline). Faces, a row each: `face` (F, V), `face_clip`, `crop`
-    (its number), `colour` (F, 3).
+    Windows, a row each: `voice` (W, V), `voice_clip`, `end_s` in the clip, `speech` in [0, 1],
+    `pitch` (see training.baseline). Faces, a row each: `face` (F, V), `face_clip`, `crop` (its
+    number), `colour` (F, 3). Vectors are of unit length unless `gather` was asked for others.
     """
 
     clips: ShardSet
@@ -45,26 +47,34 @@ class Evidence:
 
 
 def gather(
-    model: VfdModel, clips: ShardSet, line: str, windows: int = 2, crops: int = 2
+    model: VfdModel,
+    clips: ShardSet,
+    line: str,
+    windows: int = 2,
+    crops: int = 2,
+    *,
+    unit: bool = True,
 ) -> Evidence:
     """The first `windows` windows, a hop apart, and the first `crops` crops of every clip, at
-    `line`. Audio shorter than a window is repeated.
+    `line`. Audio shorter than a window is repeated. `unit`: vectors of unit length, as cosines take
+    them; else as they leave the towers, as a classifier reads them.
 
     Raises training.shard_table.ShardError for a line that the data do not have.
     """
     variant = clips.line(line)
-    heard = _voices(model, clips, variant, windows)
-    seen = _faces(model, clips, variant, crops)
+    heard = _voices(model, clips, variant, windows, unit)
+    seen = _faces(model, clips, variant, crops, unit)
     return Evidence(clips, variant, *heard, *seen)
 
 
 @torch.inference_mode()
 def _voices(
-    model: VfdModel, clips: ShardSet, variant: Rows, windows: int
+    model: VfdModel, clips: ShardSet, variant: Rows, windows: int, unit: bool
 ) -> tuple[Vectors, Rows, Floats, Floats, Floats]:
     rows: list[tuple[int, float, float, float]] = []
     device = next(model.parameters()).device
-    collected = _Batches(lambda x: model.embed_voice(torch.from_numpy(x).to(device)).cpu().numpy())
+    embed = model.embed_voice if unit else model.voice
+    collected = _Batches(lambda x: embed(torch.from_numpy(x).to(device)).cpu().numpy())
     compute = FRONT_ENDS[model.config.front_end].compute
     for clip in range(len(clips)):
         audio = clips.audio(clip, int(variant[clip])).astype(np.float32) / np.float32(32_768)
@@ -79,12 +89,13 @@ def _voices(
 
 @torch.inference_mode()
 def _faces(
-    model: VfdModel, clips: ShardSet, variant: Rows, crops: int
+    model: VfdModel, clips: ShardSet, variant: Rows, crops: int, unit: bool
 ) -> tuple[Vectors, Rows, Rows, Floats]:
     rows: list[tuple[int, int]] = []
     colours: list[Floats] = []
     device = next(model.parameters()).device
-    collected = _Batches(lambda x: model.embed_faces(torch.from_numpy(x).to(device)).cpu().numpy())
+    embed = model.embed_faces if unit else partial(_face_vectors, model)
+    collected = _Batches(lambda x: embed(torch.from_numpy(x).to(device)).cpu().numpy())
     for clip in range(len(clips)):
         for number in range(min(crops, clips.crops(clip, int(variant[clip])))):
             crop = clips.crop(clip, number, int(variant[clip]))
@@ -93,6 +104,13 @@ def _faces(
             collected.add(crop)
     table = np.array(rows, dtype=np.int64).T
     return collected.vectors(), table[0], table[1], np.array(colours)
+
+
+def _face_vectors(model: VfdModel, crops_BHWC: torch.Tensor) -> torch.Tensor:
+    """As they leave the tower."""
+    normalisation = FACE_NORMALISATIONS[model.config.face_normalisation]
+    vectors: torch.Tensor = model.face(scale_faces(crops_BHWC, normalisation))
+    return vectors
 
 
 class _Batches:

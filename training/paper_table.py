@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Final, Literal
 
 from training.measures import Result
+from vfd.model_config import TOWERS
 
 Column = Literal[
     "dfdc_acc", "dfdc_auc", "fakeavceleb_acc", "fakeavceleb_auc", "timit_lq_auc", "timit_hq_auc"
@@ -59,8 +60,9 @@ def paper_rows() -> list[Row]:
     return [_row(fields) for fields in csv.DictReader(text.splitlines())]
 
 
-def our_row(name: str, results: Mapping[str, Result]) -> Row:
-    """`results` by set, of SETS. Raises ValueError for another set."""
+def our_row(name: str, results: Mapping[str, Result], towers: Sequence[str] = TOWERS) -> Row:
+    """`results` by set, of SETS, of a model that reads with `towers`. Raises ValueError for another
+    set."""
     values: dict[Column, float | None] = dict.fromkeys(COLUMNS)
     coverage = []
     for dataset, result in results.items():
@@ -70,7 +72,8 @@ def our_row(name: str, results: Mapping[str, Result]) -> Row:
             if column is not None and measure in result.measured:
                 values[column] = 100 * result.measured[measure].value
         coverage.append(f"{100 * result.coverage:.0f} %")
-    return Row(f"{name} * (coverage {', '.join(coverage)})", True, True, "", "ours", values)
+    named = f"{name} * (coverage {', '.join(coverage)})"
+    return Row(named, "face" in towers, "voice" in towers, "", "ours", values)
 
 
 def markdown(rows: Sequence[Row]) -> str:

@@ -1,5 +1,6 @@
 """Pictures of scores: how real and fake fall apart, what that is worth, and what it depends on."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
@@ -22,6 +23,7 @@ DPI: Final = 110
 INK, GRID, REAL, FAKE = "#1f2d4d", "#dfe3ea", "#2f9e74", "#d1477a"
 SCORERS: Final = ("#1f2d4d", "#2f9e74", "#d98e04", "#7083ad", "#d1477a", "#8a63b8")
 BINS: Final = 60
+SIMILARITY: Final = "similarity of voice and face"
 DET_RATES: Final = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6)
 RELIABILITY_BINS: Final = 10
 
@@ -32,8 +34,11 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def histogram(table: ScoreTable, threshold: float | None, title: str) -> Figure:
-    """Similarities of real and fake pairs, as in Figs. 3, 8 and 9; each kind adds up to 100 %."""
+def histogram(
+    table: ScoreTable, threshold: float | None, title: str, score: str = SIMILARITY
+) -> Figure:
+    """Scores of real and fake pairs, as in Figs. 3, 8 and 9; each kind adds up to 100 %. `score`:
+    what they are."""
     scored = table.rows(table.scored)
     figure, axes = _figure(title, 6.4, 3.8)
     edges = np.linspace(scored.score.min(), scored.score.max(), BINS + 1)
@@ -53,7 +58,7 @@ def histogram(table: ScoreTable, threshold: float | None, title: str) -> Figure:
             f" λ = {threshold:.2f}", (threshold, 0.97), xycoords=("data", "axes fraction"),
             color=INK, va="top", fontsize=9,
         )  # fmt: skip
-    axes.set_xlabel("similarity of voice and face")
+    axes.set_xlabel(score)
     axes.set_ylabel("share of pairs, %")
     _legend(axes)
     return figure
@@ -139,7 +144,7 @@ def sweep_curve(
     x = np.asarray(columns[names[0]], dtype=np.float64)
     figure, axes = _figure(title, 6.0, 4.0)
     values = np.unique(x)
-    for colour, name in zip(SCORERS, names[1:], strict=False):
+    for colour, name in zip(itertools.cycle(SCORERS), names[1:], strict=False):
         y = np.asarray(columns[name], dtype=np.float64)
         axes.plot(values, [y[x == v].mean() for v in values], color=colour, label=name)
         axes.scatter(x, y, s=14, color=colour, alpha=0.6)
@@ -149,7 +154,7 @@ def sweep_curve(
     axes.xaxis.set_major_locator(FixedLocator(values.tolist()))
     axes.xaxis.set_major_formatter(FixedFormatter([f"{v:,g}" for v in values]))
     axes.set_xlabel(names[0])
-    axes.set_ylabel("AUC")
+    axes.set_ylabel("AUC, accuracy" if any(n.endswith(" accuracy") for n in names) else "AUC")
     _legend(axes, "lower right")
     return figure
 

@@ -1,9 +1,47 @@
 """What a result says about how it was made."""
 
+import os
+import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where something was measured. `load`: the mean of the last minute, before it began."""
+
+    processor: str
+    cores: int
+    load: float
+
+    @property
+    def busy(self) -> bool:
+        """Other work ran."""
+        return self.load >= 0.5
+
+    def __str__(self) -> str:
+        return f"{self.processor}, {self.cores} cores, load {self.load} when it began"
+
+
+def machine() -> Machine:
+    """This one, now."""
+    return Machine(_processor(), os.cpu_count() or 1, round(os.getloadavg()[0], 2))
+
+
+def versions(libraries: Sequence[str] = ("numpy", "scipy", "torch")) -> dict[str, str]:
+    """Of python, this program and `libraries`."""
+    found = {"python": platform.python_version()}
+    for library in (*libraries, "vfd-monitor"):
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            found[library] = "not installed"
+    return found
 
 
 def command() -> str:
@@ -31,3 +69,13 @@ def _neutral(word: str) -> str:
     """An absolute path says where somebody keeps their files, which is nobody's business."""
     name, equals, value = word.rpartition("=")
     return f"{name}{equals}{Path(value).name}" if value.startswith("/") else word
+
+
+def _processor() -> str:
+    """As the kernel names it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

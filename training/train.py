@@ -17,6 +17,7 @@ from typing import Any, Final
 import torch
 
 from training.batches import Batches, Clips, load
+from training.classifier import heads_path, threshold_in
 from training.distributed import Processes, gather, wait
 from training.heads import BatchNorm
 from training.initialise import TensorMapping, begin_from
@@ -35,7 +36,6 @@ from vfd.checkpoint import (
 )
 
 STATE_SUFFIX: Final = ".state.pt"
-HEADS_SUFFIX: Final = ".heads.pt"
 SETTLING_BATCHES: Final = 8  # to learn the statistics of a normalisation that was folded in
 
 
@@ -132,8 +132,9 @@ def train(
         return standing.best
 
 
-def measure(recipe: Recipe, clips: Clips, checkpoint: Path, group: Processes) -> float:
-    """The AUC of a trained model on other clips, as validation takes it."""
+def measure(recipe: Recipe, clips: Clips, checkpoint: Path, group: Processes) -> dict[str, float]:
+    """A trained model on other clips: "AUC" as validation takes it, and "accuracy" at the threshold
+    that was chosen on validation, where there is one."""
     settled = dataclasses.replace(
         recipe, model=dataclasses.replace(recipe.model, batch_norm=False)
     )  # it is folded into the towers
@@ -144,13 +145,11 @@ def measure(recipe: Recipe, clips: Clips, checkpoint: Path, group: Processes) ->
     if model.heads.classifier is not None:
         model.heads.classifier.weight.data.copy_(heads["classifier.weight"])
         model.heads.classifier.bias.data.copy_(heads["classifier.bias"])
-    return validate(model.to(group.device), clips, settled, group).figures["AUC"]
-
-
-def heads_path(checkpoint: Path) -> Path:
-    """The modulators (eq. 6) and the classifier that belong to a checkpoint, by name; they read the
-    vectors of its towers."""
-    return checkpoint.with_name(checkpoint.name + HEADS_SUFFIX)
+    found = validate(model.to(group.device), clips, settled, group)
+    figures = {"AUC": found.figures["AUC"]}
+    if len(found.score):
+        figures["accuracy"] = found.accuracy(threshold_in(checkpoint))
+    return figures
 
 
 def state_path(out: Path) -> Path:
@@ -278,12 +277,16 @@ def _write(
     save_checkpoint(out, info, {n: t.cpu().numpy() for n, t in exported.state_dict().items()})
     kept = ("modulator", "classifier.weight", "classifier.bias")
     heads = {n: t.cpu() for n, t in model.heads.state_dict().items() if n.endswith(kept)}
-    _save(heads, heads_path(out))
+    judging: dict[str, Any] = {}
+    if model.heads.classifier is not None:
+        judging["classifier.towers"] = list(model.heads.recipe.towers)
+        judging["classifier.threshold"] = found.threshold
+    _save(heads | judging, heads_path(out))
 
 
 def _calibration(found: Validation) -> Calibration:
     """Of the cosines seen; none where other things than cosines were compared."""
-    if not len(found.score):
+    if not found.cosines or not len(found.score):
         return UNCALIBRATED
     windows = scored_windows(found.score, found.voice_identity, found.face_identity, found.real)
     return fit_calibration(windows)

@@ -96,7 +96,7 @@ def _recipes(_: argparse.Namespace) -> None:
 def _run(
     recipe: Recipe, options: argparse.Namespace, out: Path, group: "Processes"
 ) -> dict[str, float]:
-    """Trains, then measures the test sets; AUC by where it was measured."""
+    """Trains, then measures the test sets; AUC by where it was measured, accuracy beside it."""
     from training.train import measure, train
 
     folders = _folders(recipe, options.data)
@@ -109,13 +109,16 @@ def _run(
         group=group,
         workers=options.workers,
     )
-    areas = {"validation": found}
+    measured = {"validation": found}
     for name in recipe.data.test:
         clips: ShardSet = open_split(folders[name], Split.TEST)
-        areas[name] = measure(recipe, clips, out, group)
+        figures = measure(recipe, clips, out, group)
         if group.first:
-            print(f"test on {name}: AUC {areas[name]:.4f}", flush=True)
-    return areas
+            said = ", ".join(f"{figure} {value:.4f}" for figure, value in figures.items())
+            print(f"test on {name}: {said}", flush=True)
+        measured[name] = figures.pop("AUC")
+        measured |= {f"{name} {figure}": value for figure, value in figures.items()}
+    return measured
 
 
 def _origin(recipe: Recipe, options: argparse.Namespace) -> "Origin":

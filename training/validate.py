@@ -13,7 +13,7 @@ from training.distributed import Processes, gather_objects
 from training.embed import Vectors, embed_clips
 from training.network import TrainedModel
 from training.recipe import Recipe
-from vfd.metrics import auc
+from vfd.metrics import auc, best_threshold
 
 MAX_RIVALS: Final = 200  # swapped faces for each voice; more say nothing new
 Floats = NDArray[np.float64]
@@ -21,14 +21,25 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Validation:
-    """`figures` by name, of which "AUC" decides. Scored pairs, for the calibration: `score`,
-    identities of voice and face, and whether they are real; empty where no cosine was taken."""
+    """`figures` by name, of which "AUC" decides. Scored pairs: `score`, identities of voice and
+    face, and whether they are real; empty where clips of one tower were compared. `cosines`: the
+    scores are such, and can be calibrated; those of a classifier are logits."""
 
     figures: dict[str, float]
     score: Floats
     voice_identity: Numbers
     face_identity: Numbers
     real: NDArray[np.bool_]
+    cosines: bool = True
+
+    @property
+    def threshold(self) -> float:
+        """That makes the fewest errors here (paper eq. 10)."""
+        return best_threshold(self.score[self.real], self.score[~self.real])
+
+    def accuracy(self, threshold: float) -> float:
+        """Share of pairs on their side of a threshold that was chosen on other data."""
+        return float(((self.score >= threshold) == self.real).mean())
 
 
 NO_PAIRS: Final = (
@@ -53,13 +64,15 @@ def validate(model: TrainedModel, clips: Clips, recipe: Recipe, processes: Proce
     identity, real = clips.identity[chosen], clips.real[chosen]
     if real.all() or not real.any():
         raise ValueError("the validation split of fine-tuning must hold real and fake clips")
-    if recipe.loss.objective == "classify":
+    classifies = recipe.loss.objective == "classify"
+    if classifies:
         tensors = {n: torch.from_numpy(v).to(processes.device) for n, v in vectors.items()}
         with torch.inference_mode():
             score = model.heads.logits(tensors).double().cpu().numpy()
-        return Validation({"AUC": auc(score[real], score[~real])}, *NO_PAIRS)
-    score = (unit(vectors["voice"]) * unit(vectors["face"])).sum(axis=1).astype(np.float64)
-    return Validation({"AUC": auc(score[real], score[~real])}, score, identity, identity, real)
+    else:
+        score = (unit(vectors["voice"]) * unit(vectors["face"])).sum(axis=1).astype(np.float64)
+    figures = {"AUC": auc(score[real], score[~real])}
+    return Validation(figures, score, identity, identity, real, cosines=not classifies)
 
 
 def choose(clips: Clips, recipe: Recipe) -> Numbers:
