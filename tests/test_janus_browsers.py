@@ -46,8 +46,10 @@ def pages() -> Iterator[str]:
     handler = functools.partial(_Quiet, directory=str(HERE))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/janus_page.html"
-        server.shutdown()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/janus_page.html"
+        finally:
+            server.shutdown()
 
 
 def write_devices(folder: Path, voice: VoiceTraits, face: FaceTraits, seed: int) -> Path:
@@ -88,8 +90,13 @@ async def room_of_browsers(janus: Janus, folder: Path) -> AsyncIterator[None]:
             yield
 
 
-async def test_the_swapped_one_is_suspected_and_nobody_else(tmp_path: Path) -> None:
-    async with running_janus(tmp_path / "janus") as janus, room_of_browsers(janus, tmp_path):
+async def test_the_swapped_one_is_suspected_and_nobody_else(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp(
+        "room"
+    )  # short: Chromium puts sockets there, of 107 characters
+    async with running_janus(folder / "janus") as janus, room_of_browsers(janus, folder):
         config = Config(server=ServerConfig(port=0), join=JoinConfig(calls=(janus.url,)))
         service = Service(config)
         await service.start()
@@ -103,7 +110,10 @@ async def test_the_swapped_one_is_suspected_and_nobody_else(tmp_path: Path) -> N
                         states[person["name"]].add(person["state"])
                     return all(states[n] & {"match", "mismatch"} for n in NAMES)
 
-                await until(decided, ALERT_WITHIN_S)
+                try:
+                    await until(decided, ALERT_WITHIN_S)
+                except TimeoutError:
+                    pytest.fail(f"{states}, {(await client.get('/v1/participants')).json()}")
                 assert set(await janus.participants()) == {*NAMES, config.join.display_name}
                 await asyncio.sleep(5)
                 await decided()
