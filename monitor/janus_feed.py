@@ -8,11 +8,13 @@ from typing import Final
 
 from monitor.intakes import Unheard, Watched
 from monitor.janus import Handle, JanusSession, Message
+from monitor.layers import Layers, Wish
 from monitor.problems import Problem
 from monitor.sdp import TAKEN_CODECS, accept_offer
 from monitor.source import Room, SourceError
 
 RETRY_S: Final = 3.0
+ATTEND_S: Final = 0.5
 MAX_CANDIDATES: Final = 64
 
 logger = logging.getLogger(__name__)
@@ -76,8 +78,8 @@ class Feed:
     async def _keep(self) -> None:
         while True:
             try:
-                await self._subscribe()
-                await self._ended.wait()
+                video = await self._subscribe()
+                await self._attend(video)
             except (SourceError, Problem) as error:
                 logger.warning(
                     "no media of a participant: %s", error, extra={"feed": self._publisher.id}
@@ -91,16 +93,17 @@ class Feed:
                     self._handle = None
             await asyncio.sleep(RETRY_S)
 
-    async def _subscribe(self) -> None:
+    async def _subscribe(self) -> str:
+        """The `mid` of the video in the subscription; empty where there is none."""
         publisher = self._publisher
+        self._ended.clear()
         if not publisher.audible:
             self._room.seat(publisher.id, publisher.name)
             self._room.follow(publisher.id, Unheard())
-            return
-        self._ended.clear()
+            return ""
         handle = self._handle = await self._session.attach()
         handle.on_event = self._on_event
-        _, jsep = await handle.ask(
+        attached, jsep = await handle.ask(
             {
                 "request": "join",
                 "ptype": "subscriber",
@@ -116,7 +119,29 @@ class Feed:
         intake.ended.add_done_callback(lambda _: self._ended.set())
         self._room.follow(publisher.id, intake)
         await handle.ask({"request": "start"}, {"type": "answer", "sdp": answer})
+        streams = attached.get("streams", [])
+        return next((str(s["mid"]) for s in streams if s.get("type") == "video"), "")
+
+    async def _attend(self, video: str) -> None:
+        """Asks for as much video as is needed, until the subscription ends."""
+        clock = asyncio.get_running_loop().time
+        layers, before = Layers(clock()), None
+        session = self._room.seat(self._publisher.id, self._publisher.name)
+        while not self._ended.is_set():
+            wish = layers.wish(session, clock())
+            if video and self._handle is not None and wish != before:
+                await self._handle.ask({"request": "configure", "streams": [_asked(video, wish)]})
+                before = wish
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ATTEND_S):
+                    await self._ended.wait()
 
     def _on_event(self, message: Message) -> None:
         if message.get("janus") in ("hangup", "detached") or "jsep" in message:
             self._ended.set()
+
+
+def _asked(mid: str, wish: Wish) -> Message:
+    """Temporal layers: 0 is a quarter of the frames, 2 all of them."""
+    temporal = 2 if wish.every_frame else 0
+    return {"mid": mid, "send": wish.video, "substream": wish.layer, "temporal": temporal}

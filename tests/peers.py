@@ -62,12 +62,12 @@ class Voice(Paced):
             samples = np.repeat(
                 (voice(4.0) * 32767).astype(np.int16), SOUND_RATE_HZ // SAMPLE_RATE_HZ
             )
-        self._samples = samples
+        self.samples = samples
 
     async def recv(self) -> AudioFrame:
         index = await self.next_index()
         size = round(SOUND_RATE_HZ * PACKET_S)
-        part = np.take(self._samples, np.arange(index * size, (index + 1) * size), mode="wrap")
+        part = np.take(self.samples, np.arange(index * size, (index + 1) * size), mode="wrap")
         frame = AudioFrame.from_ndarray(np.repeat(part, 2)[None], format="s16", layout="stereo")
         frame.sample_rate, frame.pts = SOUND_RATE_HZ, index * size
         frame.time_base = fractions.Fraction(1, SOUND_RATE_HZ)

@@ -2,12 +2,16 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
+from monitor import layers
+from monitor.keyframe_media import KeyframeMedia
 from tests.janus_server import ROOM, Janus, running_janus, taking_part
 from tests.peers import Picture, Voice, until
 from tests.watching import NAME, watching
@@ -16,6 +20,7 @@ pytestmark = pytest.mark.slow
 
 APPEARS_WITHIN_S, VANISHES_WITHIN_S = 2.0, 5.0
 BACK_WITHIN_S = 10.0
+FIRST_SCORE_WITHIN_S = 5.0
 
 
 @pytest_asyncio.fixture
@@ -74,6 +79,28 @@ async def test_janus_dies_and_returns_and_the_verdict_is_what_it_was(janus: Janu
             await w.names("alice", within_s=APPEARS_WITHIN_S)
             assert (await w.people())["alice"]["windows_scored"] >= scored
             await w.scored("alice", scored + 2)
+
+
+async def test_the_video_of_who_is_silent_pauses_and_returns_with_the_voice(
+    janus: Janus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layers, "QUIET_AFTER_S", 2.0)
+    monkeypatch.setattr(layers, "LOOK_EVERY_S", 30.0)
+    voice = Voice()
+    words, voice.samples = voice.samples, np.zeros(48_000, np.int16)
+    async with watching(janus.url) as w, taking_part(janus, "alice", voice, Picture()):
+        await w.names("alice", within_s=5)
+        (media,) = w.service.calls.media()
+        assert isinstance(media, KeyframeMedia)
+
+        def video_age_s() -> float:
+            return time.monotonic() - (media.video.last_packet_s or 0.0)
+
+        await until(lambda: video_age_s() < 0.5)
+        await until(lambda: video_age_s() > 2.0, 15)
+        voice.samples = words
+        await until(lambda: video_age_s() < 0.5)
+        await w.scored("alice", within_s=FIRST_SCORE_WITHIN_S)
 
 
 @pytest.mark.parametrize(
