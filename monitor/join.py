@@ -10,6 +10,7 @@ from pathlib import Path
 from monitor.calls import Call, CallState
 from monitor.config import Config
 from monitor.config_file import load_config
+from monitor.config_rules import check_rules
 from monitor.heap import bound_heap
 from monitor.logs import set_up_logging
 from monitor.service import Service
@@ -26,10 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """The exit code: with --once, 1 if a call was not joined."""
+    """The exit code: with --once, 1 if a call was not joined. Raises ConfigError."""
     config = load_config(parsed.config, os.environ)
     calls = (*config.join.calls, *parsed.urls)
     config = replace(config, join=replace(config.join, calls=calls))
+    check_rules(config, "join")
     set_up_logging()
     bound_heap()
     if parsed.once:
