@@ -2,8 +2,8 @@
 
 A mouth opens for what is loud between 700 and 2000 Hz, where open vowels are. Every track's series
 of `vfd.mouth.mouth_contrast` is correlated with that loudness over one window. What is said
-of the thresholds was measured on twelve streams of `training.gallery` (two to four people, 10 to 15
-pictures a second, 441 windows), none of which is among those of the report.
+of the thresholds was measured on eleven streams of `training.gallery` (two to four people, 10 to 15
+pictures a second, 418 windows), none of which is among those of the report.
 """
 
 from collections import deque
@@ -39,7 +39,7 @@ KEPT_S: Final = 8.0  # a window may be asked about a few seconds after its last 
 MAX_PICTURES: Final = 256  # of a track: KEPT_S at 30 a second
 MAX_TRACKS: Final = 32  # twice those that can be on screen at once: some have just gone
 
-_LAGS_S: Final = (-0.12, -0.08, -0.04, 0.0, 0.04, 0.08, 0.12)  # what broadcasters allow
+_LAGS_S: Final = (-0.12, -0.08, -0.04, 0.0, 0.04, 0.08, 0.12)  # ITU-R BT.1359: hardly noticed
 _BAND_HZ: Final = (700.0, 2000.0)
 _ENVELOPE_HZ: Final = 100
 _HOP: Final = SAMPLE_RATE_HZ // _ENVELOPE_HZ

@@ -18,17 +18,17 @@ from vfd.types import Box, Face, Rgb
 MAX_TRACKS: Final = 16  # faces that the detector still finds when they share a picture
 MAX_GAP_S: Final = 2.0
 MAX_STEP: Final = 0.5
-"""Of a face's size between two pictures. Heads in calls move by 0.05 in a twelfth of a second, and
-people who sit shoulder to shoulder are 1.5 apart."""
+"""Of a face's size, from one picture to the next. Drawn heads that talk move by at most 0.11 at 10
+pictures a second; more leaves room for those who walk, and faces side by side are 1 apart."""
 DRIFT_PER_S: Final = 0.25  # what is added while a face is not seen
 MAX_RESIZE: Final = 1.5
-MAX_CHANGE: Final = 10.0
-"""Grey levels, mean over the aligned face. Between two pictures of one person, drawn or real, at
-most 9.3 in 99 of 100 and 12.6 in 999 of 1000; between two people 10 or more in 99 of 100, 32 in the
-middle."""
-MAX_DOUBT_S: Final = 0.3  # a blink or points that flicker are over by then
+MAX_CHANGE: Final = 9.0
+"""Grey levels, mean over the aligned face. Two pictures of one drawn person differ by more in 15 of
+10,000 when they are 0.1 s apart and in 26 when 2 s, those of five real ones never; two drawn people
+by less in 17 of 1000, by 30 in the middle."""
+MAX_DOUBT_S: Final = 0.5  # points that flicker and most turns of a head are over by then
 
-_LOOK_PX: Final = 8
+_LOOK_PX: Final = 4
 _WARP_PX: Final = 48
 _TARGET: Final = np.asarray(
     (TEMPLATE - (112, 120)) * (20 / 58) + (_WARP_PX - 1) / 2, np.float32
@@ -149,7 +149,7 @@ def _is_near(a: Box, b: Box, step: float) -> bool:
 
 
 def _look(rgb: Rgb, face: Face) -> Look:
-    """The aligned face as (8, 8, 3) colours: who, not which expression."""
+    """The aligned face as (4, 4, 3) colours: who, not which expression."""
     matrix = similarity_transform(face.points, _TARGET)
     patch = cv2.warpAffine(
         rgb, matrix, (_WARP_PX, _WARP_PX), flags=cv2.INTER_LINEAR, borderValue=(128, 128, 128)
