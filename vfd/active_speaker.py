@@ -64,7 +64,9 @@ class SpeakerFinder:
         self._mouths: dict[int, deque[tuple[float, float]]] = {}
 
     def see(self, faces: Mapping[int, Face], rgb: Rgb, time_s: float) -> None:
-        """Takes the next picture; `faces` by track, as FaceTracker.update gives them."""
+        """Takes the next picture; `faces` by track, as FaceTracker.update gives them. They may be
+        of a picture up to a third of a second before: lips move faster than heads, and finding
+        faces is what costs."""
         for track, face in faces.items():
             mouth = self._mouths.pop(track, None) or deque(maxlen=MAX_PICTURES)
             mouth.append((time_s, mouth_contrast(rgb, face)))
