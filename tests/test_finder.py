@@ -64,6 +64,19 @@ def test_two_drawn_people_are_several_faces(finder: FaceFinder) -> None:
     assert finder.find(both, 0.0) == Reason.SEVERAL_FACES
 
 
+def test_each_of_two_people_can_be_cut(finder: FaceFinder) -> None:
+    """What is cut is the face that was asked for."""
+    both = np.concatenate([drawn(3)[:, 120:520], drawn(4)[:, 120:520]], axis=1)
+    left, right = sorted(MtcnnDetector().detect(both), key=lambda found: found.box.x)
+    crops = [finder.cut(both, one, 2.5) for one in (left, right)]
+    for crop, one, alone in zip(crops, (left, right), (drawn(3), drawn(4)), strict=True):
+        reference = finder.find(alone, 2.5)
+        assert isinstance(crop, FaceFrame)
+        assert isinstance(reference, FaceFrame)
+        assert (crop.time_s, crop.box) == (2.5, one.box)
+        assert np.abs(crop.rgb.astype(float) - reference.rgb).mean() < 12
+
+
 def test_points_in_one_place_are_a_small_face() -> None:
     collapsed = Face(Box(10, 10, 40, 50), np.full((5, 2), 30, np.float32), 0.99)
     assert FaceFinder(ScriptedDetector(collapsed)).find(drawn(3), 0.0) == Reason.FACE_SMALL

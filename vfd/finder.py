@@ -29,6 +29,10 @@ class FaceFinder:
         face = faces[0]
         if len(faces) > 1 and _width(faces[1]) >= _RIVAL_SIZE * _width(face):
             return Reason.SEVERAL_FACES
+        return self.cut(rgb, face, time_s)
+
+    def cut(self, rgb: Rgb, face: Face, time_s: float) -> FaceFrame | Reason:
+        """One detected `face` of `rgb`, whoever else is in it."""
         if eye_distance_px(face) < self._limits.min_eye_distance_px:
             return Reason.FACE_SMALL  # before alignment, which needs points that are apart
         crop = align(rgb, face.points)
