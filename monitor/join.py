@@ -71,6 +71,7 @@ async def _settled(call: Call) -> None:
 def _said(call: Call, participants: int) -> str:
     if call.entered.is_set():
         who = "1 participant" if participants == 1 else f"{participants} participants"
-        return f"{call.url.shown}: joined, {who} after {LOOK_AROUND_S:g} s"
+        note = f" ({call.message})" if call.message else ""
+        return f"{call.url.shown}: joined, {who} after {LOOK_AROUND_S:g} s{note}"
     why = call.message or f"nothing came of it in {ONCE_PATIENCE_S:g} s"
     return f"{call.url.shown}: not joined ({call.trouble or 'no answer'}): {why}"
