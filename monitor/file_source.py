@@ -76,6 +76,8 @@ class FileSource:
         self.live = followed and self.duration_s is None and not recorded
         self.remarks = remarks(first, self._video is not None, self._audio is not None)
         """What of it is not followed, in words; empty if all is."""
+        self.complete = None not in tracks
+        """Whether there are sound and video; what is not there yet may come."""
         start = first.start_time
         timeline = Timeline(None if start is None else start / av.time_base)
         self._pictures = PictureTrack(timeline, picture_interval_s, pixel_aspect(self._video))

@@ -105,7 +105,7 @@ def remarks(container: InputContainer, video: bool, audio: bool) -> list[str]:
     elif sounds > 1:
         said.append(f"{sounds} tracks of sound: the first is taken")
     if not video:
-        pictures = "that can be decoded" if container.streams.video else "yet"
+        pictures = "that can be decoded" if container.streams.video else "so far"
         said.append(f"no video {pictures}: nobody is judged")
     return said
 

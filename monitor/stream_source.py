@@ -3,9 +3,10 @@ recorded file, as a call with one participant."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import Final
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, NamedTuple
 
 from monitor.call_urls import CallUrl
 from monitor.config import Config
@@ -20,6 +21,9 @@ from monitor.stream_probe import probed, source_error
 
 PARTICIPANT: Final = "stream"
 PARTING_S: Final = 1.5  # for the reading thread; FFmpeg may hold it for READ_TIMEOUT_S
+LOOK_AGAIN_S: Final = 10.0
+"""After that long a stream without sound or video is opened once more; then after twice as long."""
+MAX_DOUBLINGS: Final = 5
 SEGMENTED_FORMATS: Final = frozenset({"hls", "dash"})
 
 logger = logging.getLogger(__name__)
@@ -40,20 +44,52 @@ class StreamSource:
         """See `Source.run`."""
         private = self._config.join.allow_private_targets
         location = await probed(self._url, private_redirects=private)
-        async with _reading(self._reader(location), self._url) as (reader, source):
-            note = "; ".join(source.remarks)
-            if note:
-                logger.warning("a stream: %s", note, extra={"url": self._url.shown})
-            session = room.seat(PARTICIPANT)
-            sink = OnePerson(session, self._faces)
-            player = StreamPlayer(reader, sink, _pace(source), self._clock)
-            room.entered(note)
-            room.follow(PARTICIPANT, player)
-            await player.ended.wait()
-            raise self._ending(player, source)
+        reading = await self._opened(location)
+        looks = 0
+        try:
+            player = self._play(room, reading)
+            while not await _ended(player, reading.source, LOOK_AGAIN_S * 2**looks):
+                looks = min(looks + 1, MAX_DOUBLINGS)
+                if (better := await self._completed(location)) is not None:
+                    await reading.reader.end()
+                    reading = better
+                    player = self._play(room, reading)
+            raise self._ending(player, reading.source)
+        finally:
+            await reading.reader.end()
 
-    def _reader(self, location: str) -> "_Reader":
-        return _Reader(location, self._config.receiver.keyframe_interval_s, self._clock)
+    async def _opened(self, location: str) -> "_Reading":
+        """Open and being read. Raises SourceError."""
+        reader = _Reader(location, self._config.receiver.keyframe_interval_s, self._clock)
+        try:
+            return _Reading(reader, await reader.opening(self._url))
+        except BaseException:
+            await reader.end()
+            raise
+
+    async def _completed(self, location: str) -> "_Reading | None":
+        """The stream once more, if now it has both sound and video: FFmpeg does not see tracks that
+        begin after it has opened it."""
+        try:
+            reading = await self._opened(location)
+        except SourceError:
+            return None
+        if reading.source.complete:
+            return reading
+        await reading.reader.end()
+        return None
+
+    def _play(self, room: Room, reading: "_Reading") -> StreamPlayer:
+        """Lets a participant have it. Raises SourceError if there is no place for one."""
+        reader, source = reading
+        note = "; ".join(source.remarks)
+        if note:
+            logger.warning("a stream: %s", note, extra={"url": self._url.shown})
+        sink = OnePerson(room.seat(PARTICIPANT), self._faces)
+        player = StreamPlayer(reader, sink, _pace(source), self._clock)
+        room.entered(note)
+        room.follow(PARTICIPANT, player)
+        return player
 
     def _ending(self, player: StreamPlayer, source: FileSource) -> SourceError:
         shown = self._url.shown
@@ -72,9 +108,30 @@ class _Reader(ReadAhead):
         self._loop = asyncio.get_running_loop()
         self._change = asyncio.Event()
 
-    async def wait(self, condition: Callable[[], bool]) -> None:
-        """Until it holds; it is looked at when something changes."""
-        while not condition():
+    async def opening(self, url: CallUrl) -> FileSource:
+        """Starts, and waits until the media is open. Raises SourceError."""
+        self.start()
+        try:
+            async with asyncio.timeout(OPEN_PATIENCE_S):
+                await self._until(self.opened)
+        except TimeoutError as error:
+            raise SourceError(Trouble.UNREACHABLE, f"{url.shown}: no answer in time") from error
+        if self.source is None:
+            failure = self.failure()
+            if isinstance(failure, MediaError):
+                raise source_error(failure, url) from failure
+            raise failure
+        return self.source
+
+    async def end(self) -> None:
+        """Stops, and waits as long as one can wait for the thread; idempotent."""
+        self.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PARTING_S):
+                await self._until(self.done)
+
+    async def _until(self, event: threading.Event) -> None:
+        while not event.is_set():
             self._change.clear()
             await self._change.wait()
 
@@ -83,31 +140,22 @@ class _Reader(ReadAhead):
             self._loop.call_soon_threadsafe(self._change.set)
 
 
+class _Reading(NamedTuple):
+    reader: _Reader
+    source: FileSource
+
+
+async def _ended(player: StreamPlayer, source: FileSource, patience_s: float) -> bool:
+    """Waits for the end, but no longer than `patience_s` if something may still join in."""
+    may_grow = source.live and not source.complete
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience_s if may_grow else None):
+            await player.ended.wait()
+    return player.ended.is_set()
+
+
 def _pace(source: FileSource) -> Pace:
     if not source.live:
         return OwnPace()
     segmented = source.format in SEGMENTED_FORMATS
     return LiveEdge(SEGMENTED if segmented else CONTINUOUS, in_bursts=segmented)
-
-
-@asynccontextmanager
-async def _reading(reader: _Reader, url: CallUrl) -> AsyncIterator[tuple[_Reader, FileSource]]:
-    """Open and being read until the block ends. Raises SourceError."""
-    reader.start()
-    try:
-        try:
-            async with asyncio.timeout(OPEN_PATIENCE_S):
-                await reader.wait(reader.opened.is_set)
-        except TimeoutError as error:
-            raise SourceError(Trouble.UNREACHABLE, f"{url.shown}: no answer in time") from error
-        if reader.source is None:
-            failure = reader.failure()
-            if isinstance(failure, MediaError):
-                raise source_error(failure, url) from failure
-            raise failure
-        yield reader, reader.source
-    finally:
-        reader.stop()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(PARTING_S):
-                await reader.wait(reader.done.is_set)

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from monitor import stream_source
 from monitor.call_urls import parse_call_url
 from monitor.calls import Call, CallState
 from monitor.config import Config, JoinConfig, ServerConfig
@@ -196,3 +197,21 @@ async def test_join_once_says_what_came_of_it(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert f"{path}: joined, 1 participant" in out.decode()
     assert "rtmp://127.0.0.1:9/x: not joined (unreachable)" in err.decode()
+
+
+async def test_video_that_joins_in_later_is_seen(
+    talk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_source, "LOOK_AGAIN_S", 1.0)
+    late = ("-itsoffset", "9", "-re", "-stream_loop", "-1", "-i", str(talk))
+    both = ("-map", "0:a", "-map", "1:v", "-max_interleave_delta", "1", *FLV)
+    async with nginx(tmp_path / "nginx") as server:
+        url = f"{server.rtmp}/talk"
+        async with (
+            publishing(talk, *late, *both, url, log=tmp_path / "log"),
+            following(url) as (service, call),
+        ):
+            await until(lambda: call.message, 20)
+            assert call.message == "no video so far: nobody is judged"
+            await matched(service, 40)
+            assert not call.message
