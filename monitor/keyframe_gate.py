@@ -77,7 +77,10 @@ def _alone(packet: "Packet[Any]") -> Sequence[VideoFrame]:
     context = packet.stream.codec_context
     assert isinstance(context, VideoCodecContext)
     try:
-        return [*context.decode(packet), *context.decode(None)]
+        frames = [*context.decode(packet), *context.decode(None)]
+        for frame in frames:
+            frame.time_base = packet.time_base  # of which the decoder knows nothing
+        return frames
     finally:
         context.flush_buffers()
 
