@@ -34,7 +34,7 @@ class Habit(NamedTuple):
 
 
 CONTINUOUS: Final = Habit(span_s=10.0, max_behind_s=5.0)
-SEGMENTED: Final = Habit(span_s=30.0, max_behind_s=20.0)  # whole segments, of up to 10 s
+SEGMENTED: Final = Habit(span_s=60.0, max_behind_s=20.0)  # whole segments, of up to 10 s
 
 
 class Pace(Protocol):
