@@ -16,8 +16,8 @@ from typing import Final
 
 from monitor.attendance import Attendance
 from monitor.call_urls import CallUrl
-from monitor.media import Hearable
-from monitor.metrics import Metrics
+from monitor.media import Delayed, Hearable
+from monitor.metrics import Delay, Metrics
 from monitor.rooms import CallRoom, NewReceiver
 from monitor.source import Source, SourceError, Trouble
 
@@ -52,7 +52,7 @@ class Call:
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     trouble: Trouble | None = None
     message: str = ""
-    """Why it is not joined; kept until it is."""
+    """Why it is not joined; once it is, what its owner should know all the same."""
     attempts: int = 0
     retry_at: datetime | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -100,7 +100,9 @@ class Calls:
             raise CallTakenError(f"there is a call {call.id!r} already")
         if len(self._joined) >= self._max_calls:
             raise CallTakenError(f"{self._max_calls} calls are joined already (join.max_calls)")
-        room = CallRoom(call.id, self._attendance, self._new_receiver, lambda: self._entered(call))
+        room = CallRoom(
+            call.id, self._attendance, self._new_receiver, lambda note: self._entered(call, note)
+        )
         task = asyncio.create_task(self._follow(call, room), name=f"call {call.id}")
         self._joined[call.id] = _Joined(call, room, task)
         return call
@@ -134,6 +136,15 @@ class Calls:
         """How many are followed there now."""
         return len(self._joined[call_id].room) if call_id in self._joined else 0
 
+    def delays(self) -> dict[str, Delay]:
+        """Of the calls that are live streams. Callable from any thread."""
+        found = {}
+        for call_id, joined in tuple(self._joined.items()):
+            for media in joined.room.media():
+                if isinstance(media, Delayed) and media.latency_s is not None:
+                    found[call_id] = Delay(media.latency_s, media.skipped_s)
+        return found
+
     def media(self) -> list[Hearable]:
         """Of everybody in every call."""
         return [media for joined in self._joined.values() for media in joined.room.media()]
@@ -148,9 +159,9 @@ class Calls:
         """Leaves every call."""
         await asyncio.gather(*(self.remove(call_id) for call_id in list(self._joined)))
 
-    def _entered(self, call: Call) -> None:
+    def _entered(self, call: Call, note: str) -> None:
         call.enter(CallState.JOINED)
-        call.trouble, call.message, call.retry_at = None, "", None
+        call.trouble, call.message, call.retry_at = None, note, None
         call.entered.set()
         self._metrics.call_joined()
         logger.info("call joined", extra={"call": call.id, "url": call.url.shown})

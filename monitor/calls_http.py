@@ -76,6 +76,7 @@ def _parsed(body: bytes) -> _Wanted:
 
 def _described(call: Call, calls: Calls) -> dict[str, object]:
     retry_at = call.retry_at
+    delay = calls.delays().get(call.id)
     wait_s = (retry_at - datetime.now(UTC)).total_seconds() if retry_at else None
     return {
         "id": call.id,
@@ -87,4 +88,5 @@ def _described(call: Call, calls: Calls) -> dict[str, object]:
         "retry_in_s": None if wait_s is None else round(max(wait_s, 0.0), 1),
         "attempts": call.attempts,
         "participants": calls.participants(call.id),
+        "latency_s": None if delay is None else round(delay.latency_s, 2),
     }

@@ -21,7 +21,9 @@ NOT_JOINED = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("urls", nargs="+", metavar="URL", help="whep+https: janus+wss: rtmp: ...")
+    parser.add_argument(
+        "urls", nargs="+", metavar="URL", help="janus+wss: rtmp: rtsp: http: udp: or a file"
+    )
     parser.add_argument("--once", action="store_true", help="try once, say what happened, and exit")
     parser.add_argument("--config", type=Path, help="configuration file (TOML)")
 
@@ -73,6 +75,7 @@ async def _settled(call: Call) -> None:
 def _said(call: Call, participants: int) -> str:
     if call.entered.is_set():
         who = "1 participant" if participants == 1 else f"{participants} participants"
-        return f"{call.url.shown}: joined, {who} after {LOOK_AROUND_S:g} s"
+        note = f" ({call.message})" if call.message else ""
+        return f"{call.url.shown}: joined, {who} after {LOOK_AROUND_S:g} s{note}"
     why = call.message or f"nothing came of it in {ONCE_PATIENCE_S:g} s"
     return f"{call.url.shown}: not joined ({call.trouble or 'no answer'}): {why}"

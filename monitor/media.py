@@ -1,6 +1,6 @@
 """What a receiver needs of the way in which media is taken off a connection; there are two ways."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from aiortc import RTCConfiguration, RTCPeerConnection
 
@@ -19,6 +19,21 @@ class Hearable(Protocol):
 
     def hear(self, end_s: float) -> None:
         """Writes into the buffer what was said before `end_s`, as far as it is not there yet."""
+        ...
+
+
+@runtime_checkable
+class Delayed(Protocol):
+    """Media that comes from a stream, and is played some time after it was sent."""
+
+    @property
+    def latency_s(self) -> float | None:
+        """How far behind the live edge; None where there is none, as in a file."""
+        ...
+
+    @property
+    def skipped_s(self) -> float:
+        """Media left out so far, in order not to fall behind."""
         ...
 
 

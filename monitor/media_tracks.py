@@ -4,9 +4,11 @@ import heapq
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from monitor.mono import MonoResampler
@@ -45,6 +47,7 @@ class Picture:
 
 
 Item = Sound | Picture
+Stamped: TypeAlias = "AudioFrame | VideoFrame | Packet[Any]"
 
 
 class Timeline:
@@ -54,7 +57,7 @@ class Timeline:
     def __init__(self, origin_s: float | None) -> None:
         self._origin_s = origin_s
 
-    def since_start(self, frame: AudioFrame | VideoFrame) -> float | None:
+    def since_start(self, frame: Stamped) -> float | None:
         """Seconds; None if the file gives no time for this frame."""
         ticks = frame.pts if frame.pts is not None else frame.dts
         if ticks is None or frame.time_base is None:
@@ -74,7 +77,7 @@ class TrackClock:
         self._shift_s = 0.0
         self._expected_s = 0.0
 
-    def time(self, frame: AudioFrame | VideoFrame, duration_s: float) -> float:
+    def time(self, frame: Stamped, duration_s: float) -> float:
         """When `frame`, which lasts `duration_s`, begins."""
         stamp_s = self._timeline.since_start(frame)
         time_s = self._expected_s if stamp_s is None else stamp_s + self._shift_s
@@ -104,6 +107,11 @@ class PictureTrack:
             self._due_s = (math.floor(time_s / self._interval_s + 1e-3) + 1) * self._interval_s
             rgb = upright_rgb(frame, self._pixel_aspect)
         yield Picture(time_s, rgb)
+
+    def passed(self, packet: "Packet[Any]") -> Iterator[Picture]:
+        """A picture that came and is not even decoded."""
+        if packet.pts is not None:
+            yield Picture(self._clock.time(packet, FRAME_S), None)
 
 
 class SoundTrack:

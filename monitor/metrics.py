@@ -7,7 +7,7 @@ scrape, so that whoever leaves is gone from it.
 import asyncio
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics_core import (
@@ -37,6 +37,13 @@ LAG_BUCKETS_S: Final = (
     *(0.04, 0.045, 0.05, 0.06, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0, 5.0),
 )
 LAG_SAMPLE_S: Final = 0.05
+
+
+class Delay(NamedTuple):
+    """How far behind its live edge a stream is played, and what was left out to keep up."""
+
+    latency_s: float
+    skipped_s: float
 
 
 class Metrics:
@@ -106,6 +113,10 @@ class Metrics:
     def count_calls(self, by_state: Callable[[], Mapping[str, int]]) -> None:
         """Adds how many calls there are, by state, to what is exposed; once."""
         self._registry.register(_CallCollector(by_state))
+
+    def count_streams(self, delays: Callable[[], Mapping[str, Delay]]) -> None:
+        """Adds how the live streams do, by call, to what is exposed; once."""
+        self._registry.register(_StreamCollector(delays))
 
     def call_joined(self) -> None:
         self._calls_joined.inc()
@@ -239,6 +250,30 @@ class _CallCollector(Collector):
         for state, count in self._by_state().items():
             family.add_metric([state], count)
         yield family
+
+
+class _StreamCollector(Collector):
+    def __init__(self, delays: Callable[[], Mapping[str, Delay]]) -> None:
+        self._delays = delays
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        latency = GaugeMetricFamily(
+            "vfd_stream_latency_seconds",
+            "How far behind its live edge a stream is played.",
+            labels=["call"],
+        )
+        skipped = CounterMetricFamily(
+            "vfd_stream_skipped_seconds",
+            "Media of a live stream that was left out to get back to its edge.",
+            labels=["call"],
+        )
+        for call, delay in self._delays().items():
+            latency.add_metric([call], delay.latency_s)
+            skipped.add_metric([call], delay.skipped_s)
+        yield from (latency, skipped)
 
 
 class _SessionCollector(Collector):

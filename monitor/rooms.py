@@ -30,14 +30,18 @@ class CallRoom:
         call: str,
         attendance: Attendance,
         new_receiver: NewReceiver,
-        on_entered: Callable[[], None],
+        on_entered: Callable[[str], None],
     ) -> None:
         self._call = call
         self._attendance = attendance
         self._new_receiver = new_receiver
-        self.entered = on_entered
+        self._on_entered = on_entered
         self._intakes: dict[ParticipantKey, tuple[Intake, asyncio.Task[None]]] = {}
         self._seated: set[ParticipantKey] = set()
+
+    def entered(self, note: str = "") -> None:
+        """See `Room.entered`."""
+        self._on_entered(note)
 
     def seat(self, participant: str, name: str = "") -> Session:
         """See `Room.seat`."""
@@ -76,7 +80,7 @@ class CallRoom:
 
     def media(self) -> list[Hearable]:
         """Of everybody who is followed."""
-        return [intake.media for intake, _ in self._intakes.values()]
+        return [intake.media for intake, _ in tuple(self._intakes.values())]
 
     def __len__(self) -> int:
         return len(self._intakes)

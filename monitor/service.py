@@ -135,13 +135,14 @@ class Service:
         publications = Publications(attendance, receiving.receiver)
         calls = self.calls = Calls(
             attendance,
-            lambda url: source_of(url, config),
+            lambda url: source_of(url, config, faces, self._clock),
             receiving.receiver,
             metrics,
             config.join.max_calls,
             once=self._once,
         )
         metrics.count_calls(calls.by_state)
+        metrics.count_streams(calls.delays)
 
         async def hear(end_s: float) -> None:
             await receiving.hear([*publications.media(), *calls.media()], end_s)

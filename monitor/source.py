@@ -62,8 +62,9 @@ class Intake(Protocol):
 class Room(Protocol):
     """Where a source brings its participants. Belongs to the event loop."""
 
-    def entered(self) -> None:
-        """The call is joined: whoever is in it will be brought here."""
+    def entered(self, note: str = "") -> None:
+        """The call is joined: whoever is in it will be brought here. `note`: what its owner should
+        know all the same."""
         ...
 
     def seat(self, participant: str, name: str = "") -> Session:

@@ -25,7 +25,7 @@ from monitor.assembly import (
 from monitor.config import Config, ConfigError
 from monitor.config_file import load_config
 from monitor.exemplars import Exemplars, RememberingScorer
-from monitor.file_source import MediaError, is_url
+from monitor.media_open import MediaError, is_url
 from monitor.read_ahead import ReadAhead
 from monitor.replay import Replay
 from monitor.timeline import Hop

@@ -42,6 +42,7 @@ def encode(
     hole: Hole | None = None,
     rotation: int = 0,
     codec: str = "mpeg4",
+    codec_options: dict[str, str] | None = None,
 ) -> Path:
     """`picture(time_s)` for `picture_s` seconds at FPS; `sound` at 16 kHz mono from `sound_at_s`,
     without the samples whose time lies in `hole`."""
@@ -49,7 +50,7 @@ def encode(
         video = audio = None
         if picture is not None:
             first = picture(0.0)
-            video = container.add_stream(codec, rate=FPS)
+            video = container.add_stream(codec, rate=FPS, options=codec_options or {})
             video.height, video.width = first.shape[:2]
             video.pix_fmt = "yuv420p"
             video.bit_rate = 2_000_000

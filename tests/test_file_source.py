@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from monitor import file_source
-from monitor.file_source import FileSource, MediaError
+from monitor import media_open
+from monitor.file_source import FileSource
+from monitor.media_open import MediaError
 from monitor.media_tracks import MAX_SIDE_PX, Item, Picture, Sound
 from tests.fakes import voice
 from tests.media_files import AAC, OPUS, PCM_8K, TELEPHONE, SoundForm, encode, grey
@@ -293,7 +294,7 @@ def silent_server() -> Iterator[str]:
 def test_a_stream_that_never_answers_ends_in_an_error(
     silent_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_source, "OPEN_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(media_open, "OPEN_TIMEOUT_S", 0.5)
     with pytest.raises(MediaError, match="no answer within"):
         FileSource(silent_server, 0.5)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from monitor import read_ahead
-from monitor.file_source import MediaError
+from monitor.media_open import MediaError
 from monitor.read_ahead import ReadAhead
 from tests.recordings import call, reasons, watched
 
@@ -27,9 +27,9 @@ def test_opening_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     released = threading.Event()
 
     class Hanging:
-        def __init__(self, location: str, picture_interval_s: float) -> None:
+        def __init__(self, location: str, picture_interval_s: float, *, followed: bool) -> None:
             released.wait(10)
-            raise MediaError(f"{location}: too late")
+            raise MediaError(location, "too late")
 
     monkeypatch.setattr(read_ahead, "FileSource", Hanging)
     monkeypatch.setattr(read_ahead, "OPEN_PATIENCE_S", 0.3)

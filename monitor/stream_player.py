@@ -1,0 +1,166 @@
+"""One stream on its way from the thread that reads it into the session of a participant."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from monitor.live_edge import Pace
+from monitor.media import FaceSink, Hearable
+from monitor.media_tracks import Picture, Sound
+from monitor.read_ahead import ReadAhead
+from monitor.sessions import Session
+from vfd.types import SAMPLE_RATE_HZ, Audio, Rgb
+
+STEP_S: Final = 0.05  # how late what is due may be; a window waits 0.15 s for it
+OVERLAP_S: Final = 0.01  # less than any frame of sound
+MAX_HELD: Final = 4_096  # items of each kind; twenty seconds of sound are a thousand
+
+logger = logging.getLogger(__name__)
+
+
+class StreamSink(Protocol):
+    """Where the sound and the pictures of one stream go when they are due. Event loop only; times
+    on the monitor's clock."""
+
+    def sound(self, time_s: float, samples: Audio) -> None:
+        """`samples` float32 in [-1, 1], 16 kHz; the first belongs to `time_s`."""
+        ...
+
+    def picture(self, time_s: float, rgb: Rgb | None) -> None:
+        """`rgb` (height, width, 3) uint8 for the few in which faces are to be looked for."""
+        ...
+
+
+class OnePerson:
+    """A `StreamSink` for a stream that shows one participant."""
+
+    def __init__(self, session: Session, faces: FaceSink) -> None:
+        self._session = session
+        self._faces = faces
+
+    def sound(self, time_s: float, samples: Audio) -> None:
+        """Into the buffer."""
+        self._session.buffer.write_audio(time_s, samples)
+
+    def picture(self, time_s: float, rgb: Rgb | None) -> None:
+        """To whoever finds the face."""
+        self._session.buffer.note_video(time_s)
+        if rgb is not None:
+            self._faces.submit(self._session, time_s, rgb)
+
+
+class StreamPlayer:
+    """Plays what `reader` reads, open already, into `sink` at its `pace`. An `Intake`, and what can
+    be heard of it. Belongs to the event loop."""
+
+    def __init__(
+        self, reader: ReadAhead, sink: StreamSink, pace: Pace, clock: Callable[[], float]
+    ) -> None:
+        self._reader = reader
+        self._sink = sink
+        self._pace = pace
+        self._clock = clock
+        self._sounds: deque[Sound] = deque(maxlen=MAX_HELD)
+        self._pictures: deque[Picture] = deque(maxlen=MAX_HELD)
+        self._heard = False
+        self._newest_s = 0.0  # media time
+        self._played_s = -1.0  # up to where sound was given away, on the clock
+        self._error: Exception | None = None
+        self.ended = asyncio.Event()
+        """Set when there will be no more."""
+
+    @property
+    def media(self) -> Hearable:
+        return self
+
+    @property
+    def latency_s(self) -> float | None:
+        """See `Delayed`."""
+        return self._pace.latency_s
+
+    @property
+    def skipped_s(self) -> float:
+        """See `Delayed`."""
+        return self._pace.skipped_s
+
+    async def run(self) -> str:
+        """See `Intake.run`."""
+        try:
+            while not self._over:
+                self._play()
+                await asyncio.sleep(STEP_S)
+        finally:
+            self.ended.set()
+        return self.broke_off or "the stream is over"
+
+    @property
+    def broke_off(self) -> str:
+        """Why there is no more of it, though it is not over."""
+        if self._error is None:
+            return self._reader.broke_off
+        return f"reading failed: {self._error}"
+
+    def hear(self, end_s: float) -> None:
+        """See `Hearable.hear`."""
+        self._play()
+
+    async def close(self) -> None:
+        """See `Intake.close`."""
+        self.ended.set()
+
+    @property
+    def _over(self) -> bool:
+        done = self._reader.over or self._error is not None
+        return done and not self._sounds and not self._pictures
+
+    def _play(self) -> None:
+        now_s = self._clock()
+        self._fetch(now_s)
+        offset_s = self._pace.offset_s
+        if offset_s is None:
+            return
+        while self._sounds and self._sounds[0].time_s + offset_s <= now_s:
+            sound = self._sounds.popleft()
+            self._give(sound, sound.time_s + offset_s)
+        while self._pictures and self._pictures[0].time_s + offset_s <= now_s:
+            picture = self._pictures.popleft()
+            self._sink.picture(picture.time_s + offset_s, picture.rgb)
+
+    def _fetch(self, now_s: float) -> None:
+        """Takes what was read, but holds no more of what is not due yet than the pace allows."""
+        while not self._reader.over and self._error is None:
+            if self._newest_s + (self._pace.offset_s or 0.0) > now_s + self._pace.ahead_s:
+                return
+            try:
+                stamped = self._reader.take()
+            except Exception as error:  # whatever ended the reading thread
+                logger.warning("reading a stream failed", exc_info=error)
+                self._error = error
+                return
+            if stamped is None:
+                return
+            self._hold(*stamped)
+
+    def _hold(self, read_s: float, item: Sound | Picture) -> None:
+        """Sound is what a stream goes by, as soon as there is any."""
+        sound = isinstance(item, Sound)
+        self._heard = self._heard or sound
+        kept = self._pace.read(item.time_s, read_s, leads=sound or not self._heard)
+        if self._reader.source is not None:
+            self._reader.source.hurried = self._pace.behind
+        if not kept:
+            return
+        self._newest_s = item.time_s
+        if isinstance(item, Sound):
+            self._sounds.append(item)
+        else:
+            self._pictures.append(item)
+
+    def _give(self, sound: Sound, time_s: float) -> None:
+        """Sound that would lie over what was heard already is left out: the stream skipped."""
+        if time_s < self._played_s - OVERLAP_S:
+            return
+        self._played_s = time_s + len(sound.samples) / SAMPLE_RATE_HZ
+        self._sink.sound(time_s, sound.samples)
