@@ -269,27 +269,3 @@ async def test_a_sender_who_falls_silent_is_lost_and_tried_again(
         monkeypatch.setattr(media_open, "OPEN_TIMEOUT_S", 0.5)
         await until(lambda: call.attempts > 1, 10)
         await service.calls.remove(call.id)
-
-
-async def test_video_that_starts_late_is_seen(tmp_path: Path) -> None:
-    talk = prepared(tmp_path / "talk.mp4", "-c:a", "aac")
-    late = ("-itsoffset", "12", "-re", "-stream_loop", "-1", "-i", str(talk))
-    both = ("-map", "0:a", "-map", "1:v", "-c", "copy", "-max_interleave_delta", "1")
-    url = f"udp://127.0.0.1:{free_port()}"
-    async with (
-        publishing(talk, *late, *both, "-f", "mpegts", url, log=tmp_path / "log"),
-        monitor(CONFIG) as service,
-        httpx.AsyncClient(base_url=service.url) as client,
-    ):
-        service.calls.add(parse_call_url(url), "call")
-
-        async def states() -> tuple[str, dict[str, int]]:
-            people = (await client.get("/v1/participants")).json()["participants"]
-            one = people[0] if people else {"state": "", "windows_abstained": {}}
-            return one["state"], one["windows_abstained"]
-
-        async def match() -> bool:
-            return (await states())[0] == "match"
-
-        await until(match, 40)
-        assert "no_video" in (await states())[1]
