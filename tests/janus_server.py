@@ -51,6 +51,7 @@ class Janus:
                 program("Janus", ("janus",), "janus"),
                 *("-F", str(self.folder), "-d", "4", "-o"),
                 stdin=asyncio.subprocess.DEVNULL,
+                cwd=self.folder,  # where the core of a crash is dropped
                 stdout=log,
                 stderr=log,
             )
