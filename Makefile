@@ -51,5 +51,5 @@ clean:
 # torch first: a build for this machine must be chosen before anything else asks for one.
 .venv/.dev: pyproject.toml | .venv/bin/python
 	$(BIN)/pip install --quiet '$(TORCH)'
-	$(BIN)/pip install --quiet --editable '.[demo,training,ray,bench,int8,dev]'
+	$(BIN)/pip install --quiet --editable '.[demo,training,ray,bench,int8,livekit,dev]'
 	touch $@ .venv/.demo

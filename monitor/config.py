@@ -51,6 +51,7 @@ class JoinConfig:
     calls: tuple[str, ...] = ()
     display_name: str = "vfd-monitor (checks voice and face)"
     hidden: bool = False
+    livekit_token: str = ""
     max_calls: Annotated[int, Range(1, 1_000)] = 32
     allow_private_targets: bool = False
 

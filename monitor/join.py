@@ -22,7 +22,10 @@ NOT_JOINED = 1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "urls", nargs="+", metavar="URL", help="janus+wss: rtmp: rtsp: http: udp: or a file"
+        "urls",
+        nargs="+",
+        metavar="URL",
+        help="janus+wss: livekit+wss: rtmp: rtsp: http: udp: or a file",
     )
     parser.add_argument("--once", action="store_true", help="try once, say what happened, and exit")
     parser.add_argument("--config", type=Path, help="configuration file (TOML)")

@@ -2,13 +2,9 @@
 suspects that one, and nobody else."""
 
 import asyncio
-import functools
-import http.server
-import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import av
@@ -19,6 +15,7 @@ from scipy.signal import resample_poly
 from monitor.config import Config, JoinConfig, ServerConfig
 from monitor.service import Service
 from tests.browser import browsing
+from tests.browser_pages import pages
 from tests.janus_server import PIN, ROOM, Janus, running_janus
 from tests.looped import RATE_HZ, write_camera, write_microphone
 from tests.peers import until
@@ -30,26 +27,8 @@ from vfd.types import SAMPLE_RATE_HZ
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-HERE = Path(__file__).parent
 ALERT_WITHIN_S = 45.0
 NAMES = ("amira", SWAPPED)
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:  # noqa: ANN401 - as the base has it
-        """Not in the log of the tests."""
-
-
-@contextmanager
-def pages() -> Iterator[str]:
-    """Where the page is: browsers give cameras to http on this machine only."""
-    handler = functools.partial(_Quiet, directory=str(HERE))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/janus_page.html"
-        finally:
-            server.shutdown()
 
 
 def write_devices(folder: Path, voice: VoiceTraits, face: FaceTraits, seed: int) -> Path:
@@ -70,7 +49,7 @@ def write_devices(folder: Path, voice: VoiceTraits, face: FaceTraits, seed: int)
 async def room_of_browsers(janus: Janus, folder: Path) -> AsyncIterator[None]:
     """Everybody of NAMES takes part by Chromium; SWAPPED wears the donor's face."""
     cast = draw_cast(7)
-    with pages() as page:
+    with pages("janus_page.html") as page:
         async with AsyncExitStack() as stack:
             for seed, name in enumerate(NAMES):
                 person = cast.people[name]
