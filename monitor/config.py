@@ -52,6 +52,7 @@ class JoinConfig:
     display_name: str = "vfd-monitor (checks voice and face)"
     hidden: bool = False
     max_calls: Annotated[int, Range(1, 1_000)] = 32
+    faces: Literal["auto", "one", "several"] = "auto"
     allow_private_targets: bool = False
 
 

@@ -1,4 +1,4 @@
-"""`vfd-monitor watch`: a recorded file or a stream URL, watched as a live participant is."""
+"""`vfd-monitor watch`: a recorded file or a stream URL, watched as a live call is."""
 
 import argparse
 import asyncio
@@ -65,16 +65,16 @@ class Watched:
 
 
 def watch(media: ReadAhead, replay: Replay, on_hop: Callable[[Hop, float], None]) -> Watched:
-    """Takes open media through `replay` to its end or to Ctrl-C. `on_hop` gets every hop
-    and the media time reached. Raises MediaError, and what `on_hop` raises."""
+    """Takes open media through `replay` to its end or to Ctrl-C. `on_hop` gets every hop of
+    everybody and the media time reached. Raises MediaError, and what `on_hop` raises."""
     watched = Watched()
     begun = time.monotonic()
     with asyncio.Runner() as runner:
 
         def step() -> None:
-            hop = runner.run(replay.step())
-            watched.hops.append(hop)
-            on_hop(hop, watched.media_s)
+            for hop in runner.run(replay.step()):
+                watched.hops.append(hop)
+                on_hop(hop, watched.media_s)
 
         try:
             for item in media:
@@ -142,7 +142,9 @@ def _run(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, os.environ)
     checkpoint = configured_checkpoint(config)
     limits = decision_limits(config, checkpoint)
-    media = ReadAhead(arguments.media, config.scoring.face_interval_s, arguments.loop_s)
+    faces = config.join.faces
+    interval_s, closely = config.scoring.face_interval_s, faces != "one"
+    media = ReadAhead(arguments.media, interval_s, arguments.loop_s, closely=closely)
     with ExitStack() as stack:
         stack.enter_context(closing(media)).open()
         engine = configured_engine(config, checkpoint)
@@ -157,6 +159,7 @@ def _run(arguments: argparse.Namespace) -> int:
             Alerter(checkpoint, limits, ()),
             limits,
             config.scoring,
+            faces,
         )
         write_line = stack.enter_context(_json_lines(arguments.json))
         watched = _watch_with_progress(media, replay, write_line)
@@ -205,9 +208,7 @@ def _watch_with_progress(
 
     from monitor.watch_report import progress_bar
 
-    with progress_bar(
-        Console(stderr=True), replay.session.key.participant, media.duration_s
-    ) as bar:
+    with progress_bar(Console(stderr=True), replay.name, media.duration_s) as bar:
 
         def on_hop(hop: Hop, media_s: float) -> None:
             write_line(hop)
