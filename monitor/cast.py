@@ -49,6 +49,7 @@ class Cast:
         self._screen = Screen()
         self._whole: Session | None = None
         self._people: dict[int, Session] = {}
+        self._full = False
         self._shared_s = float("-inf")  # when the picture was shared last
         self.closely = faces == "several"
         """Whether pictures in which mouths are watched are wanted."""
@@ -109,11 +110,10 @@ class Cast:
             self._seats.rise(self._whole)
             self._whole = None
         self._keep(seen.people)
-        for track in sorted(seen.people - self._people.keys()):
-            if (session := self._sit(track)) is not None:
+        for track, found in seen.faces.items():
+            if track not in self._people and (session := self._sit(track)) is not None:
                 session.buffer.withheld = screen.withheld(track)
                 self._people[track] = session
-        for track, found in seen.faces.items():
             if track in self._people:
                 self._people[track].buffer.note_look(seen.time_s, found)
 
@@ -123,7 +123,11 @@ class Cast:
 
     def _sit(self, track: int | None) -> Session | None:
         try:
-            return self._seats.sit(track)
+            session = self._seats.sit(track)
         except SourceError as error:
-            logger.warning("somebody on a stream is not watched: %s", error)
+            if not self._full:  # it is tried again, twice a second
+                logger.warning("somebody on a stream is not watched: %s", error)
+            self._full = True
             return None
+        self._full = False
+        return session

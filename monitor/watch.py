@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -106,7 +106,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("media", metavar="FILE_OR_URL", help="what to watch")
     parser.add_argument("--config", type=Path, help="configuration file (TOML)")
     parser.add_argument("--json", metavar="FILE", help="write one JSON line a hop; - is stdout")
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the timeline")
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE.png",
+        help="draw the timeline; of several people, one each",
+    )
     parser.add_argument(
         "--explain",
         type=Path,
@@ -262,20 +267,16 @@ def _report(
 
 
 def _plot(
-    path: Path, name: str, hops: list[Hop], config: Config, limits: DecisionLimits, note: str
+    path: Path,
+    name: str,
+    hops: Sequence[Hop],
+    config: Config,
+    limits: DecisionLimits,
+    note: str,
 ) -> None:
-    from monitor.plot import plot_timeline
+    from monitor.watch_plots import plot_everybody
 
     try:
-        plot_timeline(
-            path,
-            hops,
-            title=f"{name}: does the voice belong to the face?",
-            note=note,
-            hop_s=config.scoring.hop_s,
-            suspect_below=limits.suspect_below,
-            match_above=limits.match_above,
-            min_speech=config.scoring.min_speech,
-        )
+        plot_everybody(path, name, hops, config.scoring, limits, note)
     except OSError as error:
         raise WatchError(f"{path}: cannot be written: {error.strerror}") from error
