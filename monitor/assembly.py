@@ -40,7 +40,7 @@ def face_finder(config: Config) -> FaceFinder:
     faces = config.faces
     limits = {field.name: getattr(faces, field.name) for field in fields(QualityLimits)}
     detector = MtcnnDetector(threads=faces.detector_threads, min_score=faces.min_score)
-    return FaceFinder(StillDetector(detector), QualityLimits(**limits))
+    return FaceFinder(StillDetector(detector), QualityLimits(**limits), moving=detector)
 
 
 def weights_note(checkpoint: Checkpoint) -> str:

@@ -53,6 +53,7 @@ class JoinConfig:
     hidden: bool = False
     livekit_token: str = ""
     max_calls: Annotated[int, Range(1, 1_000)] = 32
+    faces: Literal["auto", "one", "several"] = "auto"
     allow_private_targets: bool = False
 
 
