@@ -43,15 +43,55 @@ class UnknownReason(StrEnum):
     ENGINE_DOWN = "engine_down"
 
 
+class Signal(StrEnum):
+    """What speaks against somebody."""
+
+    IDENTITY = "identity"
+    """The voice does not fit the face, by what is known of people in general."""
+    CHANGE = "change"
+    """Voice and face fit less than they did before in this call, or one of the two has changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`statistic`: the smoothed similarity in [-1, 1], None without any score. `since_s`: when this
-    state (and reason) began. `reason` is set exactly when `state` is unknown."""
+    state (and reason) began. `reason` is set exactly when `state` is unknown.
+
+    `log_likelihood_ratio` of the statistic, in nats: positive where swapped pairs score so more
+    often. `change`: evidence of a swap in this call, in units of its own alarm threshold: from 1 on
+    it alarms. `signal`: the stronger of those that alarm. `level`: 0 no alarm, 1 one at the
+    operating point, 2 evidence of twice the threshold, or both signals.
+    """
 
     state: State
     statistic: float | None
     since_s: float
     reason: UnknownReason | None = None
+    log_likelihood_ratio: float | None = None
+    change: float | None = None
+    signal: Signal | None = None
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """What is asked for, what it takes, and what it costs.
+
+    `false_alarms_per_1000_hours` of genuine participants in one-hour calls;
+    `false_alarms_per_1000_people`: genuine people who raise one in eight such calls, a working day.
+    `caught`: share of swapped pairs found within a minute of scored time, from the start on;
+    `caught_change`: of swaps in the middle of a call. None: not known. `identity`, `slow` and
+    `change` are thresholds in nats, `allowance` what an atypical person is granted.
+    """
+
+    false_alarms_per_1000_hours: float
+    false_alarms_per_1000_people: float
+    caught: float | None = None
+    caught_change: float | None = None
+    allowance: float = 0.0
+    identity: float = math.inf
+    slow: float = math.inf
+    change: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +105,8 @@ class DecisionLimits:
     recover_after_s: float = 5.0
     min_windows: int = 3
     forget_after_s: float = 15.0
+    operating_point: OperatingPoint | None = None
+    """Of the sequential rule; None for plain thresholds."""
 
     def __post_init__(self) -> None:
         for name in ("suspect_below", "match_above"):
