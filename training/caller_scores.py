@@ -1,9 +1,10 @@
 """Callers as a table of scores, which a decision is fitted to.
 
 Of every person both takes as they are; of one in five the voice of the first with the face of the
-second, as when a camera is moved in a call; and the voice of the first with the faces of two others
-(swaps). Column `jump`: by how much more one of voice and face differs from the rest of its take
-than the other does (`vfd.own`); of a swap, from the person's own.
+second, as when a camera is moved in a call; of one in five the other way round, as when another
+microphone is taken; and the voice of the first with the faces of two others (swaps). Column `jump`:
+by how much more one of voice and face differs from the rest of its take than the other does
+(`vfd.own`); of a swap, from the person's own.
 """
 
 from typing import Any, Final
@@ -26,12 +27,13 @@ def score_table(callers: Callers) -> ScoreTable:
     """WINDOWS rows a stream."""
     seeds = callers.seed.astype(str)
     everybody = np.arange(len(callers))
-    moved = everybody[::MOVED]
+    camera, microphone = everybody[::MOVED], everybody[1::MOVED]
     strangers = [np.roll(everybody, shift) for shift in range(1, SWAPS + 1)]
     parts = [
         _stream(callers, everybody, everybody, 0, 0),
         _stream(callers, everybody, everybody, 1, 1),
-        _stream(callers, moved, moved, 0, 1),
+        _stream(callers, camera, camera, 0, 1),
+        _stream(callers, microphone, microphone, 1, 0),
         *(_stream(callers, everybody, others, 0, 0) for others in strangers),
     ]
     voice, face, clip, score, jump, time_s = (
@@ -54,16 +56,12 @@ def _stream(
     """Rows of each of `voice` with each of `face`, person after person."""
     said = callers.voice[voice, take]
     seen = callers.face[face, scene][:, LOOK_OF_WINDOW]
-    own = callers.face[voice, take]
-    if scene == take and np.array_equal(voice, face):
-        looks = enumerate(LOOK_OF_WINDOW.tolist())
-        alone = [_distance(seen[:, window], _others(own, look)) for window, look in looks]
-        face_moved = np.stack(alone, axis=1)
-    else:
-        face_moved = _distance(seen, own.mean(1)[:, None])
-    voice_moved = np.stack(
-        [_distance(said[:, w], _others(said, w)) for w in range(WINDOWS)], axis=1
-    )
+    rest = take if take == scene else 0
+    own_said, own_seen = callers.voice[voice, rest], callers.face[voice, rest]
+    voice_moved, face_moved = np.zeros(said.shape[:2]), np.zeros(said.shape[:2])
+    for window, look in enumerate(LOOK_OF_WINDOW.tolist()):
+        voice_moved[:, window] = _distance(said[:, window], _others(own_said, window))
+        face_moved[:, window] = _distance(seen[:, window], _others(own_seen, look))
     names = [
         f"{callers.seed[v]}-{take}-{callers.seed[f]}-{scene}"
         for v, f in zip(voice, face, strict=True)

@@ -87,14 +87,14 @@ def to_level(similarity: Floats) -> Floats:
 
 
 def fit_points(
-    model: DecisionModel, genuine: Genuine, swaps: Swaps, seed: int = 1, people: int = PEOPLE
+    model: DecisionModel, genuine: Genuine, swaps: Swaps, seed: int = 1
 ) -> tuple[OperatingPoint, ...]:
     """Thresholds for every pair of rates; `model` brings the evidence, its points do not matter."""
     rng = np.random.default_rng(seed)
     spread = max(np.hypot(genuine.person_sd, genuine.call_sd), 1e-3)
     below = genuine.mean - np.array(ALLOWANCES) * spread
     allowances = np.array([model.log_likelihood_ratio(float(s)) for s in np.tanh(below)])
-    peaks = genuine_peaks(model, genuine, allowances, rng, people)
+    peaks = genuine_peaks(model, genuine, allowances, rng, PEOPLE)
     start = _runs(model, swaps, None, allowances, rng)
     middle = _runs(model, swaps, genuine, allowances, rng)
     return tuple(
