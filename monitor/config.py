@@ -103,8 +103,12 @@ class FaceConfig:
 
 @dataclass(frozen=True, slots=True)
 class DecisionConfig:
+    rule: Literal["sequential", "paper"] = "sequential"
+    false_alarms_per_1000_hours: Annotated[float, Range(0.001, 1_000.0)] = 1.0
+    false_alarms_per_1000_people: Annotated[float, Range(0.001, 1_000.0)] = 10.0
+    calibration: str = ""  # empty: the checkpoint's
     smoothing_s: Annotated[float, Range(0.1, 60.0)] = 3.0
-    suspect_below: Cosine | None = None  # None: from the checkpoint's calibration
+    suspect_below: Cosine | None = None  # None: lambda of the checkpoint's calibration
     match_above: Cosine | None = None
     mismatch_after_s: Annotated[float, Range(0.0, 600.0)] = 2.0
     recover_after_s: Annotated[float, Range(0.0, 600.0)] = 5.0

@@ -22,6 +22,7 @@ from monitor.events import EventBus, abstention_event, score_event, verdict_even
 from monitor.metrics import Metrics
 from monitor.sessions import Registry, Session
 from vfd.front_ends import FRONT_ENDS
+from vfd.own import OwnMemory
 from vfd.types import Abstention, FaceFrame, Reason, Score, Window
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Scorer:
         self._faces = WeakKeyDictionary[FaceFrame, NDArray[np.float32]]()
         """Embeddings by identity of the frame, for as long as somebody's buffer holds it: a face is
         looked at for several seconds, and its owner may pause in between."""
+        self._own = OwnMemory()
 
     def score(self, windows: Sequence[Window]) -> list[Score]:
         """One score a window, in order. Raises EngineError, or whatever the engine raises."""
@@ -51,7 +53,7 @@ class Scorer:
         used = [window.faces[: self._faces_per_window] for window in windows]
         self._embed_faces([face for faces in used for face in faces])
         return [
-            Score(window.key, window.end_s, self._similarity(voice, faces), len(faces))
+            self._score(window, voice, faces)
             for window, voice, faces in zip(windows, voices, used, strict=True)
         ]
 
@@ -77,14 +79,18 @@ class Scorer:
             embeddings = self._engine.embed_faces(np.stack([face.rgb for face in part]))
             self._faces.update(zip(part, embeddings, strict=True))
 
-    def _similarity(self, voice: NDArray[np.float32], faces: Sequence[FaceFrame]) -> float:
+    def _score(
+        self, window: Window, voice: NDArray[np.float32], faces: Sequence[FaceFrame]
+    ) -> Score:
         """Cosine between the voice and the mean direction of the faces (paper eq. 1)."""
         face = np.mean([self._faces[face] for face in faces], axis=0)
         norm = max(float(np.linalg.norm(face)), 1e-8)
         similarity = float(np.dot(voice, face)) / norm
         if not np.isfinite(similarity):
             raise EngineError("the engine returned numbers that are not finite")
-        return min(1.0, max(-1.0, similarity))
+        jump = self._own.jump(window.key, window.end_s, voice, face)
+        similarity = min(1.0, max(-1.0, similarity))
+        return Score(window.key, window.end_s, similarity, len(faces), jump)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Session:
                 self.scored += 1
                 self.speech, self.coverage = speech, coverage
                 self.similarities.append(result.similarity)
-                self.verdict = self.decider.update(result.end_s, result.similarity)
+                self.verdict = self.decider.update(result.end_s, result.similarity, result.jump)
             case Abstention():
                 self.last_abstention = result
                 self.abstained[result.reason] += 1

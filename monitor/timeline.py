@@ -46,6 +46,7 @@ class Hop:
             "participant": self.result.key.participant,
             "end_s": round(self.end_s, 6),
             "similarity": self.similarity,
+            "jump": self.result.jump if isinstance(self.result, Score) else None,
             "faces_used": self.result.faces_used if isinstance(self.result, Score) else 0,
             "reason": self.result.reason if isinstance(self.result, Abstention) else None,
             "speech": self.speech,
@@ -55,6 +56,10 @@ class Hop:
             "statistic": self.verdict.statistic,
             "since_s": self.verdict.since_s,
             "verdict_reason": self.verdict.reason,
+            "log_likelihood_ratio": self.verdict.log_likelihood_ratio,
+            "change": self.verdict.change,
+            "signal": self.verdict.signal,
+            "level": self.verdict.level,
             "alert": self.alert.as_json() if self.alert else None,
         }
 
