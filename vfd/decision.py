@@ -43,15 +43,37 @@ class UnknownReason(StrEnum):
     ENGINE_DOWN = "engine_down"
 
 
+class Signal(StrEnum):
+    """What a suspicion rests on."""
+
+    IDENTITY = "identity"
+    CHANGE = "change"  # in the middle of a call
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """What a decision promises: false alarms at most, and the share of swaps that is caught at that
+    rate, None where nobody measured it."""
+
+    false_alarms_per_1000_hours: float
+    false_alarms_per_1000_people: float
+    caught: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`statistic`: the smoothed similarity in [-1, 1], None without any score. `since_s`: when this
-    state (and reason) began. `reason` is set exactly when `state` is unknown."""
+    state (and reason) began. `reason` is set exactly when `state` is unknown. `level`: 0 no alarm,
+    1 declared, 2 strong evidence."""
 
     state: State
     statistic: float | None
     since_s: float
     reason: UnknownReason | None = None
+    log_likelihood_ratio: float | None = None
+    change: float | None = None
+    signal: Signal | None = None
+    level: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +87,7 @@ class DecisionLimits:
     recover_after_s: float = 5.0
     min_windows: int = 3
     forget_after_s: float = 15.0
+    operating_point: OperatingPoint | None = None
 
     def __post_init__(self) -> None:
         for name in ("suspect_below", "match_above"):
