@@ -21,6 +21,7 @@ SECRETS = {
     ("join", "calls"),
     ("join", "livekit_token"),
     ("alerts", "webhook_secret"),
+    ("alerts", "webhooks"),
 }
 UNITS = {"_s": "seconds", "_px": "pixels", "_bytes": "bytes"}
 Hints = Mapping[str, object]

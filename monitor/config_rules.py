@@ -5,7 +5,7 @@ from pathlib import Path
 
 from monitor.call_urls import CallUrlError, parse_call_url
 from monitor.config import AlertConfig, Config, ConfigError, JoinConfig, ServerConfig
-from monitor.webhook import check_webhook
+from monitor.webhook import webhook_targets
 
 
 def check_rules(config: Config, where: str) -> None:
@@ -82,10 +82,8 @@ def _order_rule(config: Config) -> str:
 
 
 def _alert_rule(alerts: AlertConfig) -> str:
-    if not alerts.webhook_url:
-        return ""
     try:
-        check_webhook(alerts)
+        webhook_targets(alerts)
     except ValueError as error:
         return str(error)
     return ""

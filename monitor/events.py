@@ -4,13 +4,13 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from monitor.metrics import Metrics
 from vfd.decision import Verdict
 from vfd.types import Abstention, ParticipantKey, Score
 
-Event = Mapping[str, str | int | float | bool | None]
+Event = Mapping[str, Any]
 """JSON-safe. `type` is one of score, abstention, verdict, alert, joined, left; then `call`,
 `participant` and the fields of that type."""
 

@@ -46,6 +46,13 @@ class Delay(NamedTuple):
     skipped_s: float
 
 
+class Waiting(NamedTuple):
+    """Messages of one webhook that were not delivered yet; `oldest_s` 0 where there are none."""
+
+    messages: int
+    oldest_s: float
+
+
 class Metrics:
     """Owns its registry: nothing global, so that several monitors fit into one process."""
 
@@ -89,6 +96,17 @@ class Metrics:
             ["trouble"],
             registry=own,
         )
+        self._store_up = Gauge(
+            "vfd_store_up", "1 while alerts are written where they are meant to be.", registry=own
+        )
+        self._store_lost = Counter(
+            "vfd_store_writes_lost_total",
+            "Writes given up because the disk took none for too long.",
+            registry=own,
+        )
+        self._store_aside = Counter(
+            "vfd_store_set_aside_total", "Corrupt stores that were set aside.", registry=own
+        )
         self._engine_up = Gauge("vfd_engine_up", "1 while the engine answers.", registry=own)
         self._model_info = Gauge(
             "vfd_model_info",
@@ -98,8 +116,12 @@ class Metrics:
         )
         for reason in Reason:  # a counter that is not there cannot be compared with zero
             self._abstained.labels(reason.value)
-        for kind in ("opened", "closed"):
+        self._drill_alerts = Counter(
+            "vfd_drill_alerts_total", "Alerts raised by drills.", ["kind"], registry=own
+        )
+        for kind in ("opened", "worsened", "closed"):
             self._alerts.labels(kind)
+            self._drill_alerts.labels(kind)
         for trouble in Trouble:
             self._calls_failed.labels(trouble.value)
         own.register(_StageCollector(cpu))
@@ -131,8 +153,9 @@ class Metrics:
     def abstained(self, reason: Reason) -> None:
         self._abstained.labels(reason.value).inc()
 
-    def alert_raised(self, kind: str) -> None:
-        self._alerts.labels(kind).inc()
+    def alert_raised(self, kind: str, *, drill: bool = False) -> None:
+        """Drills are counted apart: nobody is woken by one."""
+        (self._drill_alerts if drill else self._alerts).labels(kind).inc()
 
     def face_found(self) -> None:
         self._pictures.labels("face").inc()
@@ -155,6 +178,19 @@ class Metrics:
 
     def webhook_dropped(self) -> None:
         self._webhooks.labels("dropped").inc()
+
+    def count_outbox(self, waiting: Callable[[], Mapping[str, Waiting]]) -> None:
+        """Adds what waits for delivery, by webhook, to what is exposed; once."""
+        self._registry.register(_OutboxCollector(waiting))
+
+    def store_changed(self, up: bool) -> None:
+        self._store_up.set(1.0 if up else 0.0)
+
+    def store_write_lost(self) -> None:
+        self._store_lost.inc()
+
+    def store_set_aside(self) -> None:
+        self._store_aside.inc()
 
     def event_dropped(self) -> None:
         self._events_dropped.inc()
@@ -274,6 +310,26 @@ class _StreamCollector(Collector):
             latency.add_metric([call], delay.latency_s)
             skipped.add_metric([call], delay.skipped_s)
         yield from (latency, skipped)
+
+
+class _OutboxCollector(Collector):
+    def __init__(self, waiting: Callable[[], Mapping[str, Waiting]]) -> None:
+        self._waiting = waiting
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        messages = GaugeMetricFamily(
+            "vfd_outbox_messages", "Messages that wait for delivery.", labels=["webhook"]
+        )
+        oldest = GaugeMetricFamily(
+            "vfd_outbox_oldest_seconds", "How long the oldest of them waits.", labels=["webhook"]
+        )
+        for webhook, waiting in self._waiting().items():
+            messages.add_metric([webhook], waiting.messages)
+            oldest.add_metric([webhook], waiting.oldest_s)
+        yield from (messages, oldest)
 
 
 class _SessionCollector(Collector):

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
 from engines.engine import Engine
-from monitor.alerts import Alerter, AlertSink, RecordSink
+from monitor.alerts import Alerter
 from monitor.assembly import (
     configured_checkpoint,
     configured_engine,
@@ -22,6 +22,7 @@ from monitor.call_urls import parse_call_url
 from monitor.calls import Calls
 from monitor.config import Config
 from monitor.cpu import StageCpu
+from monitor.delivery import Delivery
 from monitor.events import EventBus, joined_event, left_event
 from monitor.face_worker import FaceWorker
 from monitor.heap import trim_heap_forever
@@ -29,11 +30,12 @@ from monitor.http import Parts, create_app
 from monitor.metrics import LoopLag, Metrics
 from monitor.publications import Publications
 from monitor.receiving import Receiving
+from monitor.record import RecordSink
 from monitor.scoring import Scorer, ScoringLoop
 from monitor.server import HttpServer, listening
 from monitor.sessions import Registry
 from monitor.sources import source_of
-from monitor.webhook import webhook_sink
+from monitor.store import Store
 from vfd.checkpoint import Checkpoint
 from vfd.finder import FaceFinder
 
@@ -117,7 +119,10 @@ class Service:
         metrics = Metrics(registry, config.metrics, cpu)
         metrics.model_loaded(checkpoint, type(engine).__name__)
         bus = EventBus(metrics)
-        alerter = Alerter(checkpoint, limits, self._sinks(checkpoint, bus, metrics))
+        delivery = await self._delivery(checkpoint, metrics)
+        record = RecordSink(bus, metrics, delivery.keep)
+        alerter = Alerter(checkpoint, limits, [record], config.alerts)
+        alerter.resume(await delivery.archive.read(Store.open_episodes), self._clock())
         faces = FaceWorker(self._finder or face_finder(config), metrics)
         stack.push_async_callback(faces.close)
         receiving = Receiving(config, faces, executor, self._clock)
@@ -152,6 +157,7 @@ class Service:
             registry, scorer, config.scoring, self._clock, bus, metrics, alerter, hear
         )
         self._own(scoring.run(), "scoring")
+        self._own(alerter.run(self._clock), "episodes")
         self._own(calls.run(), "calls")
         self._own(cpu.run(), "cpu sampling")
         self._own(LoopLag(metrics).run(), "loop lag")
@@ -176,12 +182,14 @@ class Service:
         for text in config.join.calls:
             calls.add(parse_call_url(text))
 
-    def _sinks(self, checkpoint: Checkpoint, bus: EventBus, metrics: Metrics) -> list[AlertSink]:
-        sinks: list[AlertSink] = [RecordSink(bus, metrics)]
-        if webhook := webhook_sink(self._config, checkpoint, metrics):
-            sinks.append(webhook)
-            self._own(webhook.run(), "webhook")
-        return sinks
+    async def _delivery(self, checkpoint: Checkpoint, metrics: Metrics) -> Delivery:
+        delivery = Delivery(self._config, checkpoint, metrics)
+        self._stack.push_async_callback(delivery.close)
+        await delivery.open()
+        metrics.count_outbox(delivery.waiting)
+        for run, name in delivery.jobs():
+            self._own(run, name)
+        return delivery
 
     async def _serve(self, server: HttpServer) -> None:
         task = self._watch(asyncio.create_task(server.run(), name="http server"))

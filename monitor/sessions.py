@@ -36,6 +36,9 @@ class Session:
         self.speech = 0.0  # share of the last window, in [0, 1]
         self.coverage = 0.0
         self.scored = 0
+        self.drill = False
+        """Whether this is a copy in which somebody was swapped on purpose."""
+        self.last_end_s = joined_s  # of the newest step
         self.abstained: Counter[Reason] = Counter()
         self.similarities: deque[float | None] = deque(maxlen=HISTORY)
         """One entry a step, the newest last; None where there was no score."""
@@ -45,6 +48,7 @@ class Session:
     ) -> Verdict:
         """Takes the outcome of one step, live or from a file. `speech` and `coverage` of its
         window, in [0, 1]; an abstention brings its own."""
+        self.last_end_s = result.end_s
         match result:
             case Score():
                 self.last_score = result
