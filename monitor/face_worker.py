@@ -49,6 +49,11 @@ class FaceWorker:
         if replaced:
             self._metrics.picture_skipped()
 
+    def oldest_s(self) -> float | None:
+        """When the picture was seen that waits the longest; None if none does."""
+        with self._changed:
+            return min((picture.time_s for picture in self._waiting.values()), default=None)
+
     async def close(self) -> None:
         """Ends the thread after the picture it is at; idempotent."""
         with self._changed:

@@ -26,7 +26,8 @@ from monitor.events import EventBus, joined_event, left_event
 from monitor.face_worker import FaceWorker
 from monitor.heap import trim_heap_forever
 from monitor.http import Parts, create_app
-from monitor.metrics import LoopLag, Metrics
+from monitor.loop_lag import LoopLag
+from monitor.metrics import Metrics
 from monitor.publications import Publications
 from monitor.receiving import Receiving
 from monitor.scoring import Scorer, ScoringLoop
@@ -151,6 +152,7 @@ class Service:
         scoring = ScoringLoop(
             registry, scorer, config.scoring, self._clock, bus, metrics, alerter, hear
         )
+        metrics.queue_ages({"engine": scoring.step_age_s, "faces": lambda: self._age_s(faces)})
         self._own(scoring.run(), "scoring")
         self._own(calls.run(), "calls")
         self._own(cpu.run(), "cpu sampling")
@@ -214,6 +216,10 @@ class Service:
 
         task.add_done_callback(on_done)
         return task
+
+    def _age_s(self, faces: FaceWorker) -> float:
+        oldest_s = faces.oldest_s()
+        return 0.0 if oldest_s is None else max(0.0, self._clock() - oldest_s)
 
     def _not_ready(self, scoring: ScoringLoop) -> str:
         if self._draining:

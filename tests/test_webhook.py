@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import logging
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -95,10 +96,9 @@ async def running(sink: WebhookSink) -> AsyncIterator[asyncio.Task[None]]:
 
 
 def outcomes(metrics: Metrics) -> dict[str, int]:
-    prefix = 'vfd_webhook_messages_total{outcome="'
-    lines = [line for line in metrics.render().decode().splitlines() if line.startswith(prefix)]
-    pairs = (line.removeprefix(prefix).split('"} ') for line in lines)
-    return {outcome: int(float(count)) for outcome, count in pairs}
+    pattern = r'^vfd_deliveries_total{outcome="(\w+)",sink="webhook"} (\d+)'
+    found = re.findall(pattern, metrics.render().decode(), re.MULTILINE)
+    return {outcome: int(count) for outcome, count in found if int(count)}
 
 
 async def test_a_message_is_signed_and_carries_the_alert(metrics: Metrics) -> None:
