@@ -121,6 +121,12 @@ class AlertConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertmanagerConfig:
+    url: str = ""
+    allow_private_targets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MetricsConfig:
     max_participants: Annotated[int, Range(0, 10_000)] = 200
 
@@ -136,4 +142,5 @@ class Config:
     faces: FaceConfig = field(default_factory=FaceConfig)
     decision: DecisionConfig = field(default_factory=DecisionConfig)
     alerts: AlertConfig = field(default_factory=AlertConfig)
+    alertmanager: AlertmanagerConfig = field(default_factory=AlertmanagerConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)

@@ -9,11 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
 from engines.engine import Engine
+from monitor.alertmanager import alertmanager_sink
 from monitor.alerts import Alerter, AlertSink, RecordSink
 from monitor.assembly import (
     configured_checkpoint,
     configured_engine,
     decision_limits,
+    delivery_allowed,
     face_finder,
     weights_note,
 )
@@ -117,6 +119,7 @@ class Service:
         registry = Registry(config, limits)
         metrics = Metrics(registry, config.metrics, cpu)
         metrics.model_loaded(checkpoint, type(engine).__name__)
+        metrics.delivery_allowed(delivery_allowed(config, checkpoint))
         bus = EventBus(metrics)
         alerter = Alerter(checkpoint, limits, self._sinks(checkpoint, bus, metrics))
         faces = FaceWorker(self._finder or face_finder(config), metrics)
@@ -183,6 +186,9 @@ class Service:
         if webhook := webhook_sink(self._config, checkpoint, metrics):
             sinks.append(webhook)
             self._own(webhook.run(), "webhook")
+        if mirror := alertmanager_sink(self._config, checkpoint, metrics):
+            sinks.append(mirror)
+            self._own(mirror.run(), "alertmanager")
         return sinks
 
     async def _serve(self, server: HttpServer) -> None:

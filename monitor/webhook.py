@@ -20,9 +20,10 @@ import httpx
 import standardwebhooks
 
 from monitor.alerts import Alert
+from monitor.assembly import delivery_allowed
 from monitor.config import AlertConfig, Config
 from monitor.metrics import Metrics
-from monitor.public_hosts import is_public
+from monitor.public_hosts import check_http_url, refuse_private
 from vfd.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ class WebhookSink:
         """What came of it, and how many seconds the receiver asks to be left alone."""
         try:
             if not self._config.allow_private_targets:
-                await _refuse_private(self._config.webhook_url)
+                await refuse_private("alerts", self._config.webhook_url)
             request = client.stream(
                 "POST",
                 self._config.webhook_url,
@@ -160,7 +161,7 @@ def webhook_sink(config: Config, checkpoint: Checkpoint, metrics: Metrics) -> We
     synthetic people only, whose alerts concern nobody, unless that is allowed by name."""
     if not config.alerts.webhook_url:
         return None
-    if checkpoint.info.synthetic and not config.model.allow_synthetic_alerts:
+    if not delivery_allowed(config, checkpoint):
         logger.warning(
             "webhooks stay off: the weights are trained on %s (model.allow_synthetic_alerts)",
             checkpoint.info.trained_on,
@@ -171,17 +172,8 @@ def webhook_sink(config: Config, checkpoint: Checkpoint, metrics: Metrics) -> We
 
 def check_webhook(config: AlertConfig) -> None:
     """Raises ValueError, naming the key, for a URL or a secret that cannot work."""
-    _check_url(config.webhook_url)
+    check_http_url("alerts.webhook_url", config.webhook_url)
     _secret(config.webhook_secret)
-
-
-def _check_url(url: str) -> None:
-    try:
-        parts = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise ValueError(f"alerts.webhook_url is no address: {error}") from None
-    if parts.scheme not in ("http", "https") or not parts.host:
-        raise ValueError("alerts.webhook_url must be an http or https address")
 
 
 def _secret(text: str) -> bytes:
@@ -193,14 +185,6 @@ def _secret(text: str) -> bytes:
     if len(secret) < MIN_SECRET_BYTES:
         raise ValueError(f"alerts.webhook_secret must hold at least {MIN_SECRET_BYTES} bytes")
     return secret
-
-
-async def _refuse_private(url: str) -> None:
-    """Raises OSError where the host's name leads to an address that is not public. A guard against
-    mistakes: the name is looked up again by the request itself."""
-    host = httpx.URL(url).host
-    if not await is_public(host):
-        raise OSError(f"{host} is a private address; alerts.allow_private_targets permits it")
 
 
 def retry_after_s(header: str | None, now_unix_s: float) -> float:
