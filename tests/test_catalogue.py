@@ -1,7 +1,6 @@
 """The catalogue says what a running monitor exposes, no more and no less."""
 
 import re
-from pathlib import Path
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -12,7 +11,6 @@ from monitor.config import Config, ServerConfig
 from tests.peers import Picture, Voice, monitor, publish, until
 
 BASE_UNITS = ("seconds", "bytes", "ratio")
-PAGE = Path(catalogue.__file__).parent / "ops" / "METRICS.md"
 
 
 async def exposed() -> dict[str, tuple[str, frozenset[str], str]]:
@@ -58,7 +56,3 @@ def test_names_keep_the_rules_of_prometheus() -> None:
         if metric.unit in BASE_UNITS:
             assert metric.unit in metric.name.split("_")
         assert not re.search(r"_(ms|us|minutes|hours|kb|mb|percent)(_|$)", metric.name)
-
-
-def test_the_page_is_up_to_date() -> None:
-    assert PAGE.read_text() == catalogue.as_markdown(), "run `make ops`"
