@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := torch>=2.11,<2.14
 
-.PHONY: demo test check bench-demo bench-engines bench-scoring bench-speaker bench-receiver bench-receiver-accuracy gpu-check clean
+.PHONY: demo test check bench-demo bench-engines bench-scoring bench-speaker bench-receiver bench-receiver-accuracy gpu-check ops clean
 
 demo: .venv/.demo  ## a live call of four people, one of whom is swapped (SEED=, JSON=, KEEP=1)
 	$(BIN)/vfd-monitor demo $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
@@ -37,6 +37,9 @@ bench-receiver: .venv/.dev  ## the receiver alone on a core, into monitor/report
 bench-receiver-accuracy: .venv/.dev  ## full decoding against keyframes, in accuracy
 	$(BIN)/python -m tests.receiver_accuracy
 
+ops: .venv/.dev  ## METRICS.md and the Grafana dashboards, into monitor/ops
+	$(BIN)/python -m monitor.ops.dashboards
+
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
@@ -51,5 +54,5 @@ clean:
 # torch first: a build for this machine must be chosen before anything else asks for one.
 .venv/.dev: pyproject.toml | .venv/bin/python
 	$(BIN)/pip install --quiet '$(TORCH)'
-	$(BIN)/pip install --quiet --editable '.[demo,training,ray,bench,int8,livekit,dev]'
+	$(BIN)/pip install --quiet --editable '.[demo,training,ray,bench,int8,livekit,ops,dev]'
 	touch $@ .venv/.demo

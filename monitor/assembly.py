@@ -73,6 +73,12 @@ def face_finder(config: Config) -> FaceFinder:
     return FaceFinder(StillDetector(detector), QualityLimits(**limits), moving=detector)
 
 
+def delivery_allowed(config: Config, checkpoint: Checkpoint) -> bool:
+    """Whether alerts may leave the monitor: those of weights that have seen synthetic people only
+    concern nobody, unless that is allowed by name."""
+    return not checkpoint.info.synthetic or config.model.allow_synthetic_alerts
+
+
 def weights_note(checkpoint: Checkpoint) -> str:
     """What everyone who sees a score must know of the weights; empty if there is no such thing."""
     info = checkpoint.info

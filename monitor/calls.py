@@ -16,8 +16,9 @@ from typing import Final
 
 from monitor.attendance import Attendance
 from monitor.call_urls import CallUrl
+from monitor.collectors import Delay
 from monitor.media import Delayed, Hearable
-from monitor.metrics import Delay, Metrics
+from monitor.metrics import Metrics
 from monitor.rooms import CallRoom, NewReceiver
 from monitor.source import Source, SourceError, Trouble
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from engines.engine import EngineError
-from monitor import demo, join, watch
+from monitor import demo, join, ops_files, watch
 from monitor.config import Config, ConfigError
 from monitor.config_file import load_config, to_toml
 from monitor.heap import bound_heap
@@ -54,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     demo_parser = commands.add_parser("demo", help="watch a made-up call of four people")
     demo.add_arguments(demo_parser)
     demo_parser.set_defaults(run=demo.run)
+    ops_parser = commands.add_parser("ops-files", help="write rules and dashboards to a folder")
+    ops_files.add_arguments(ops_parser)
+    ops_parser.set_defaults(run=ops_files.run)
     return parser
 
 

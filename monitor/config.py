@@ -145,6 +145,12 @@ class EvidenceConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertmanagerConfig:
+    url: str = ""
+    allow_private_targets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MetricsConfig:
     max_participants: Annotated[int, Range(0, 10_000)] = 200
 
@@ -162,4 +168,5 @@ class Config:
     alerts: AlertConfig = field(default_factory=AlertConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
+    alertmanager: AlertmanagerConfig = field(default_factory=AlertmanagerConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)

@@ -3,8 +3,16 @@
 import ipaddress
 from pathlib import Path
 
+from monitor.alertmanager import check_alertmanager
 from monitor.call_urls import CallUrlError, parse_call_url
-from monitor.config import AlertConfig, Config, ConfigError, JoinConfig, ServerConfig
+from monitor.config import (
+    AlertConfig,
+    AlertmanagerConfig,
+    Config,
+    ConfigError,
+    JoinConfig,
+    ServerConfig,
+)
 from monitor.webhook import webhook_targets
 
 
@@ -15,6 +23,7 @@ def check_rules(config: Config, where: str) -> None:
         or _model_rule(config)
         or _order_rule(config)
         or _alert_rule(config.alerts)
+        or _alertmanager_rule(config.alertmanager)
         or _ice_rule(config.whip.ice_servers)
         or _join_rule(config.join)
         or _receiver_rule(config)
@@ -84,6 +93,16 @@ def _order_rule(config: Config) -> str:
 def _alert_rule(alerts: AlertConfig) -> str:
     try:
         webhook_targets(alerts)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _alertmanager_rule(alertmanager: AlertmanagerConfig) -> str:
+    if not alertmanager.url:
+        return ""
+    try:
+        check_alertmanager(alertmanager)
     except ValueError as error:
         return str(error)
     return ""

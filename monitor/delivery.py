@@ -5,8 +5,10 @@ from collections.abc import Coroutine, Iterator, Mapping
 
 from monitor.alerts import Alert
 from monitor.archive import Archive
+from monitor.assembly import delivery_allowed
+from monitor.collectors import Waiting
 from monitor.config import Config
-from monitor.metrics import Metrics, Waiting
+from monitor.metrics import Metrics
 from monitor.outbox import Outbox
 from monitor.webhook import Webhook, webhook_targets
 from vfd.checkpoint import Checkpoint
@@ -55,7 +57,7 @@ class Delivery:
 def _allowed(config: Config, checkpoint: Checkpoint) -> bool:
     """Alerts of weights that have seen synthetic people only concern nobody: no webhook hears of
     them, unless that is allowed by name."""
-    if not checkpoint.info.synthetic or config.model.allow_synthetic_alerts:
+    if delivery_allowed(config, checkpoint):
         return True
     if config.alerts.webhook_url or config.alerts.webhooks:
         logger.warning(

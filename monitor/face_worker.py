@@ -35,7 +35,8 @@ class FaceWorker:
         self._finder = finder
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[object, deque[Look]] = {}  # replacing keeps the place in line
+        self._waiting: dict[object, deque[tuple[float, Look]]] = {}
+        """Time of the picture, and what to do with it; replacing keeps the place in line."""
         self._changed = threading.Condition()
         self._closing = False
         self._ended = asyncio.Event()
@@ -49,7 +50,7 @@ class FaceWorker:
         def look(finder: FaceFinder) -> Callable[[], None]:
             return partial(self._deliver, session, time_s, finder.find(rgb, time_s))
 
-        self._ask(session.key, look, at_most=1)
+        self._ask(session.key, time_s, look, at_most=1)
 
     def watch(
         self, screen: Screen, time_s: float, rgb: Rgb, on_seen: Callable[[Seen], None]
@@ -59,7 +60,12 @@ class FaceWorker:
         def look(finder: FaceFinder) -> Callable[[], None]:
             return partial(self._deliver_seen, screen.look(finder, rgb, time_s), on_seen)
 
-        self._ask(screen, look, at_most=MAX_OF_A_SCREEN)
+        self._ask(screen, time_s, look, at_most=MAX_OF_A_SCREEN)
+
+    def oldest_s(self) -> float | None:
+        """When the picture was seen that waits the longest; None if none does."""
+        with self._changed:
+            return min((waiting[0][0] for waiting in self._waiting.values()), default=None)
 
     async def close(self) -> None:
         """Ends the thread after the picture it is at; idempotent."""
@@ -70,7 +76,7 @@ class FaceWorker:
         await self._ended.wait()
         self._thread.join()
 
-    def _ask(self, owner: object, look: Look, at_most: int) -> None:
+    def _ask(self, owner: object, time_s: float, look: Look, at_most: int) -> None:
         with self._changed:
             if self._closing:
                 return
@@ -78,7 +84,7 @@ class FaceWorker:
             replaced = len(waiting) >= at_most
             if replaced:
                 waiting.popleft()
-            waiting.append(look)
+            waiting.append((time_s, look))
             self._changed.notify()
         if replaced:
             self._metrics.picture_skipped()
@@ -102,7 +108,7 @@ class FaceWorker:
                 return None
             owner = next(iter(self._waiting))
             waiting = self._waiting.pop(owner)
-            look = waiting.popleft()
+            _, look = waiting.popleft()
             if waiting:  # behind those who have not had their turn
                 self._waiting[owner] = waiting
             return look

@@ -1,144 +1,102 @@
-"""What Prometheus sees. Call sites use verbs; names and labels live here alone.
+"""What Prometheus sees. Call sites use verbs; names and labels live in `monitor.catalogue` alone.
 
 Series of single participants are not kept: they are written out from the live sessions at every
 scrape, so that whoever leaves is gone from it.
 """
 
-import asyncio
-from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from enum import StrEnum
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    Metric,
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
 )
 from prometheus_client.process_collector import ProcessCollector
-from prometheus_client.registry import Collector
 
+from monitor import catalogue, collectors
+from monitor.catalogue import Described
+from monitor.collectors import Delay, ScrapeCollector, Waiting
 from monitor.config import MetricsConfig
 from monitor.cpu import StageCpu
 from monitor.keyframe_requests import KeyframeTally
-from monitor.sessions import Registry, Session
+from monitor.sessions import Registry
 from monitor.source import Trouble
 from vfd.checkpoint import Checkpoint
-from vfd.decision import State
 from vfd.types import Reason
 
-LATENCY_BUCKETS_S: Final = (
-    *(0.15, 0.16, 0.17, 0.18, 0.19, 0.2, 0.225, 0.25, 0.275, 0.3, 0.325, 0.35, 0.375),
-    *(0.4, 0.425, 0.45, 0.475, 0.5, 0.55, 0.6, 0.7, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0),
-)
-"""Fine where quantiles are read: from `settle_s` to the promised 0.5 s."""
-LAG_BUCKETS_S: Final = (
-    *(0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.025, 0.03, 0.035),
-    *(0.04, 0.045, 0.05, 0.06, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0, 5.0),
-)
-LAG_SAMPLE_S: Final = 0.05
+# A second series beside every counter, which nobody reads.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+ALERT_KINDS = ("opened", "worsened", "closed")
 
 
-class Delay(NamedTuple):
-    """How far behind its live edge a stream is played, and what was left out to keep up."""
+class Sink(StrEnum):
+    """Where alerts are delivered to."""
 
-    latency_s: float
-    skipped_s: float
+    WEBHOOK = "webhook"
+    ALERTMANAGER = "alertmanager"
 
 
-class Waiting(NamedTuple):
-    """Messages of one webhook that were not delivered yet; `oldest_s` 0 where there are none."""
+class Outcome(StrEnum):
+    """What came of a message: of one attempt, if that failed; else of all of them."""
 
-    messages: int
-    oldest_s: float
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    GIVEN_UP = "given_up"
+    DROPPED = "dropped"
 
 
 class Metrics:
     """Owns its registry: nothing global, so that several monitors fit into one process."""
 
     def __init__(self, registry: Registry, config: MetricsConfig, cpu: StageCpu) -> None:
-        own = self._registry = CollectorRegistry()
-        self._latency = Histogram(
-            "vfd_window_to_score_seconds",
-            "From the end of a window to its score.",
-            buckets=LATENCY_BUCKETS_S,
-            registry=own,
-        )
-        self._lag = Histogram(
-            "vfd_event_loop_lag_seconds",
-            "How late the event loop woke a sleeper.",
-            buckets=LAG_BUCKETS_S,
-            registry=own,
-        )
-        self._scored = Counter("vfd_windows_scored_total", "Windows with a score.", registry=own)
-        self._abstained = Counter(
-            "vfd_windows_abstained_total", "Seconds without a score.", ["reason"], registry=own
-        )
-        self._alerts = Counter("vfd_alerts_total", "Alerts raised.", ["kind"], registry=own)
-        self._pictures = Counter(
-            "vfd_pictures_total",
-            "Pictures looked at for a face, by what came of them.",
-            ["outcome"],
-            registry=own,
-        )
-        self._webhooks = Counter(
-            "vfd_webhook_messages_total", "Webhook messages, by outcome.", ["outcome"], registry=own
-        )
-        self._events_dropped = Counter(
-            "vfd_events_dropped_total", "Events lost by listeners that were slow.", registry=own
-        )
-        self._calls_joined = Counter(
-            "vfd_calls_joined_total", "Times that a call was joined.", registry=own
-        )
-        self._calls_failed = Counter(
-            "vfd_calls_failed_total",
-            "Times that a call could not be joined or was lost, by what was the trouble.",
-            ["trouble"],
-            registry=own,
-        )
-        self._store_up = Gauge(
-            "vfd_store_up", "1 while alerts are written where they are meant to be.", registry=own
-        )
-        self._store_lost = Counter(
-            "vfd_store_writes_lost_total",
-            "Writes given up because the disk took none for too long.",
-            registry=own,
-        )
-        self._store_aside = Counter(
-            "vfd_store_set_aside_total", "Corrupt stores that were set aside.", registry=own
-        )
-        self._engine_up = Gauge("vfd_engine_up", "1 while the engine answers.", registry=own)
-        self._model_info = Gauge(
-            "vfd_model_info",
-            "The model in use.",
-            ["model", "sha256", "trained_on", "engine", "synthetic"],
-            registry=own,
-        )
-        for reason in Reason:  # a counter that is not there cannot be compared with zero
-            self._abstained.labels(reason.value)
-        self._drill_alerts = Counter(
-            "vfd_drill_alerts_total", "Alerts raised by drills.", ["kind"], registry=own
-        )
-        for kind in ("opened", "worsened", "closed"):
-            self._alerts.labels(kind)
-            self._drill_alerts.labels(kind)
-        for trouble in Trouble:
-            self._calls_failed.labels(trouble.value)
-        own.register(_StageCollector(cpu))
-        own.register(_SessionCollector(registry, config.max_participants))
-        ProcessCollector(registry=own)
+        self._registry = CollectorRegistry()
+        self._latency = self._histogram(catalogue.LATENCY)
+        self._similarity = self._histogram(catalogue.SIMILARITY)
+        self._step = self._histogram(catalogue.STEP)
+        self._batch = self._histogram(catalogue.BATCH)
+        self._lag = self._histogram(catalogue.LAG)
+        self._scored = self._counter(catalogue.SCORED)
+        self._abstained = self._counter(catalogue.ABSTAINED)
+        self._alerts = self._counter(catalogue.ALERTS)
+        self._drill_alerts = self._counter(catalogue.DRILL_ALERTS)
+        self._pictures = self._counter(catalogue.PICTURES)
+        self._deliveries = self._counter(catalogue.DELIVERIES)
+        self._events_dropped = self._counter(catalogue.EVENTS_DROPPED)
+        self._calls_joined = self._counter(catalogue.CALLS_JOINED)
+        self._calls_failed = self._counter(catalogue.CALLS_FAILED)
+        self._engine_up = self._gauge(catalogue.ENGINE_UP)
+        self._hop = self._gauge(catalogue.HOP)
+        self._model_info = self._gauge(catalogue.MODEL_INFO)
+        self._delivery_enabled = self._gauge(catalogue.DELIVERY_ENABLED)
+        self._store_up = self._gauge(catalogue.STORE_UP)
+        self._store_lost = self._counter(catalogue.STORE_LOST)
+        self._store_aside = self._counter(catalogue.STORE_ASIDE)
+        self._begin_at_zero()
+        self._read(lambda: collectors.stages(cpu))
+        self._read(lambda: collectors.participants(registry, config.max_participants))
+        ProcessCollector(registry=self._registry)
 
     def count_keyframes(self, tally: KeyframeTally) -> None:
         """Adds what is requested, received and dropped from now on to what is exposed; once."""
-        self._registry.register(_KeyframeCollector(tally))
+        self._read(lambda: collectors.keyframes(tally))
 
     def count_calls(self, by_state: Callable[[], Mapping[str, int]]) -> None:
         """Adds how many calls there are, by state, to what is exposed; once."""
-        self._registry.register(_CallCollector(by_state))
+        self._read(lambda: collectors.calls(by_state()))
 
     def count_streams(self, delays: Callable[[], Mapping[str, Delay]]) -> None:
         """Adds how the live streams do, by call, to what is exposed; once."""
-        self._registry.register(_StreamCollector(delays))
+        self._read(lambda: collectors.streams(delays()))
+
+    def queue_ages(self, oldest_s: Mapping[str, Callable[[], float]]) -> None:
+        """Adds how old the oldest unfinished work is, by queue, to what is exposed; once. The
+        functions are called from another thread."""
+        self._read(lambda: collectors.queues(oldest_s))
 
     def call_joined(self) -> None:
         self._calls_joined.inc()
@@ -146,16 +104,32 @@ class Metrics:
     def call_failed(self, trouble: Trouble) -> None:
         self._calls_failed.labels(trouble.value).inc()
 
-    def window_scored(self, latency_s: float) -> None:
+    def scoring_every(self, hop_s: float) -> None:
+        self._hop.set(hop_s)
+
+    def window_scored(self, latency_s: float, similarity: float) -> None:
         self._scored.inc()
         self._latency.observe(latency_s)
+        self._similarity.observe(similarity)
 
     def abstained(self, reason: Reason) -> None:
         self._abstained.labels(reason.value).inc()
 
+    def engine_stepped(self, seconds: float, windows: int) -> None:
+        """The engine's thread is done with everybody's `windows` of one hop."""
+        self._step.observe(seconds)
+        self._batch.observe(windows)
+
     def alert_raised(self, kind: str, *, drill: bool = False) -> None:
         """Drills are counted apart: nobody is woken by one."""
         (self._drill_alerts if drill else self._alerts).labels(kind).inc()
+
+    def delivery(self, sink: Sink, outcome: Outcome) -> None:
+        self._deliveries.labels(sink.value, outcome.value).inc()
+
+    def delivery_allowed(self, allowed: bool) -> None:
+        """Whether alerts leave the monitor; the alerting rules ask for it too."""
+        self._delivery_enabled.set(1.0 if allowed else 0.0)
 
     def face_found(self) -> None:
         self._pictures.labels("face").inc()
@@ -171,17 +145,17 @@ class Metrics:
         self._pictures.labels("failed").inc()
 
     def webhook_delivered(self) -> None:
-        self._webhooks.labels("delivered").inc()
+        self.delivery(Sink.WEBHOOK, Outcome.DELIVERED)
 
     def webhook_given_up(self) -> None:
-        self._webhooks.labels("given_up").inc()
+        self.delivery(Sink.WEBHOOK, Outcome.GIVEN_UP)
 
     def webhook_dropped(self) -> None:
-        self._webhooks.labels("dropped").inc()
+        self.delivery(Sink.WEBHOOK, Outcome.DROPPED)
 
     def count_outbox(self, waiting: Callable[[], Mapping[str, Waiting]]) -> None:
         """Adds what waits for delivery, by webhook, to what is exposed; once."""
-        self._registry.register(_OutboxCollector(waiting))
+        self._read(lambda: collectors.outboxes(waiting()))
 
     def store_changed(self, up: bool) -> None:
         self._store_up.set(1.0 if up else 0.0)
@@ -217,172 +191,31 @@ class Metrics:
         participants would hold it up for 50 ms."""
         return generate_latest(self._registry)
 
+    def _begin_at_zero(self) -> None:
+        """A counter that is not there yet cannot be compared with what it becomes."""
+        for reason in Reason:
+            self._abstained.labels(reason.value)
+        for kind in ALERT_KINDS:
+            self._alerts.labels(kind)
+            self._drill_alerts.labels(kind)
+        for trouble in Trouble:
+            self._calls_failed.labels(trouble.value)
+        for picture in ("face", "skipped", "failed"):
+            self._pictures.labels(picture)
+        for sink in Sink:
+            for outcome in Outcome:
+                self._deliveries.labels(sink.value, outcome.value)
 
-class LoopLag:
-    """Measures how late the event loop is."""
+    def _counter(self, metric: Described) -> Counter:
+        return Counter(metric.name, metric.meaning, metric.labels, registry=self._registry)
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def _gauge(self, metric: Described) -> Gauge:
+        return Gauge(metric.name, metric.meaning, metric.labels, registry=self._registry)
 
-    async def run(self) -> None:
-        """Until cancelled."""
-        loop = asyncio.get_running_loop()
-        while True:
-            due_s = loop.time() + LAG_SAMPLE_S
-            await asyncio.sleep(LAG_SAMPLE_S)
-            self._metrics.loop_lagged(loop.time() - due_s)
-
-
-class _StageCollector(Collector):
-    def __init__(self, cpu: StageCpu) -> None:
-        self._cpu = cpu
-
-    def describe(self) -> Iterable[Metric]:
-        return []  # registering must not sample
-
-    def collect(self) -> Iterator[Metric]:
-        family = CounterMetricFamily(
-            "vfd_stage_cpu_seconds", "CPU time of the process by stage.", labels=["stage"]
-        )
-        for stage, seconds in self._cpu.sample().items():
-            family.add_metric([stage.value], seconds)
-        yield family
-
-
-class _KeyframeCollector(Collector):
-    def __init__(self, tally: KeyframeTally) -> None:
-        self._tally = tally
-
-    def describe(self) -> Iterable[Metric]:
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        yield CounterMetricFamily(
-            "vfd_keyframes_requested",
-            "Keyframes that publishers were asked for.",
-            value=self._tally.requested,
-        )
-        yield CounterMetricFamily(
-            "vfd_keyframes_received",
-            "Keyframes that came in whole, asked for or not.",
-            value=self._tally.received,
-        )
-        yield CounterMetricFamily(
-            "vfd_keyframes_dropped",
-            "Keyframes, and frames of bursts, that too many others waited before.",
-            value=self._tally.dropped,
+    def _histogram(self, metric: Described) -> Histogram:
+        return Histogram(
+            metric.name, metric.meaning, buckets=metric.buckets, registry=self._registry
         )
 
-
-class _CallCollector(Collector):
-    def __init__(self, by_state: Callable[[], Mapping[str, int]]) -> None:
-        self._by_state = by_state
-
-    def describe(self) -> Iterable[Metric]:
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        family = GaugeMetricFamily("vfd_calls", "Calls asked for, by state.", labels=["state"])
-        for state, count in self._by_state().items():
-            family.add_metric([state], count)
-        yield family
-
-
-class _StreamCollector(Collector):
-    def __init__(self, delays: Callable[[], Mapping[str, Delay]]) -> None:
-        self._delays = delays
-
-    def describe(self) -> Iterable[Metric]:
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        latency = GaugeMetricFamily(
-            "vfd_stream_latency_seconds",
-            "How far behind its live edge a stream is played.",
-            labels=["call"],
-        )
-        skipped = CounterMetricFamily(
-            "vfd_stream_skipped_seconds",
-            "Media of a live stream that was left out to get back to its edge.",
-            labels=["call"],
-        )
-        for call, delay in self._delays().items():
-            latency.add_metric([call], delay.latency_s)
-            skipped.add_metric([call], delay.skipped_s)
-        yield from (latency, skipped)
-
-
-class _OutboxCollector(Collector):
-    def __init__(self, waiting: Callable[[], Mapping[str, Waiting]]) -> None:
-        self._waiting = waiting
-
-    def describe(self) -> Iterable[Metric]:
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        messages = GaugeMetricFamily(
-            "vfd_outbox_messages", "Messages that wait for delivery.", labels=["webhook"]
-        )
-        oldest = GaugeMetricFamily(
-            "vfd_outbox_oldest_seconds", "How long the oldest of them waits.", labels=["webhook"]
-        )
-        for webhook, waiting in self._waiting().items():
-            messages.add_metric([webhook], waiting.messages)
-            oldest.add_metric([webhook], waiting.oldest_s)
-        yield from (messages, oldest)
-
-
-class _SessionCollector(Collector):
-    """Gauges from the sessions that are live now, the first `limit` of them one by one."""
-
-    def __init__(self, registry: Registry, limit: int) -> None:
-        self._registry = registry
-        self._limit = limit
-
-    def describe(self) -> Iterable[Metric]:
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        sessions = self._registry.sessions()
-        yield _by_state(sessions)
-        yield GaugeMetricFamily(
-            "vfd_participants_truncated",
-            "Live participants beyond metrics.max_participants, without series of their own.",
-            value=max(0, len(sessions) - self._limit),
-        )
-        yield from _each(sessions[: self._limit])
-
-
-def _by_state(sessions: Iterable[Session]) -> Metric:
-    tally = Tally(session.verdict.state for session in sessions)
-    family = GaugeMetricFamily("vfd_participants", "Live participants by state.", labels=["state"])
-    for state in State:
-        family.add_metric([state.value], tally[state])
-    return family
-
-
-def _each(sessions: Iterable[Session]) -> Iterator[Metric]:
-    who = ["call", "participant"]
-    similarity = GaugeMetricFamily(
-        "vfd_participant_similarity", "The smoothed similarity, where there is one.", labels=who
-    )
-    state = GaugeMetricFamily(
-        "vfd_participant_state", "1 for the state that holds.", labels=[*who, "state"]
-    )
-    speech = GaugeMetricFamily(
-        "vfd_participant_speech_ratio", "Share of speech in the last window.", labels=who
-    )
-    skew = GaugeMetricFamily(
-        "vfd_av_skew_seconds",
-        "How much later than the sound the pictures of the same instant come, where known.",
-        labels=who,
-    )
-    for session in sessions:
-        verdict = session.verdict
-        if verdict.statistic is not None:
-            similarity.add_metric([*session.key], verdict.statistic)
-        state.add_metric([*session.key, verdict.state.value], 1.0)
-        speech.add_metric([*session.key], session.speech)
-        if session.buffer.skew_s is not None:
-            skew.add_metric([*session.key], session.buffer.skew_s)
-    yield from (similarity, state, speech, skew)
+    def _read(self, families: Callable[[], collectors.Families]) -> None:
+        self._registry.register(ScrapeCollector(families))

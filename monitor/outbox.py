@@ -14,8 +14,9 @@ from typing import Final
 
 from monitor.alerts import Alert
 from monitor.archive import Archive
+from monitor.collectors import Waiting
 from monitor.config import AlertConfig
-from monitor.metrics import Metrics, Waiting
+from monitor.metrics import Metrics
 from monitor.webhook import Answer, Outcome, Webhook
 
 RETRY_S: Final = (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)

@@ -1,8 +1,29 @@
-"""Whether a host may be contacted for somebody who must not reach into our own network."""
+"""Whether an address may be contacted for somebody who must not reach into our own network."""
 
 import asyncio
 import ipaddress
 import socket
+
+import httpx
+
+
+def check_http_url(key: str, url: str) -> None:
+    """Raises ValueError, naming the `key` of the configuration, unless `url` is one of HTTP."""
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"{key} is no address: {error}") from None
+    if parts.scheme not in ("http", "https") or not parts.host:
+        raise ValueError(f"{key} must be an http or https address")
+
+
+async def refuse_private(section: str, url: str) -> None:
+    """Raises OSError, naming the `section` of the configuration, where the host's name leads to an
+    address that is not public. A guard against mistakes: the name is looked up again by the request
+    itself."""
+    host = httpx.URL(url).host
+    if not await is_public(host):
+        raise OSError(f"{host} is a private address; {section}.allow_private_targets permits it")
 
 
 async def addresses_of(host: str) -> list[str]:

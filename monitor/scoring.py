@@ -156,18 +156,26 @@ class ScoringLoop:
         self._alerter = alerter
         self._hear = hear
         self._job: asyncio.Task[None] | None = None
+        self._begun_s: float | None = None  # of the step that the engine is at
         self.engine_up = True
 
     async def run(self) -> None:
         """Until cancelled; then the step that is running is finished and its thread ended."""
         executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
         self._metrics.engine_changed(self.engine_up)
+        self._metrics.scoring_every(self._config.hop_s)
         try:
             await self._hop_forever(executor)
         finally:
             if self._job is not None:
                 await asyncio.wait([self._job])
             executor.shutdown()
+
+    def step_age_s(self) -> float:
+        """How long the engine has been at the step that is running; 0 between two. Callable from
+        any thread."""
+        begun_s = self._begun_s
+        return 0.0 if begun_s is None else self._clock() - begun_s
 
     async def _hop_forever(self, executor: ThreadPoolExecutor) -> None:
         """On a fixed grid: a hop that is late does not shift those after it."""
@@ -206,9 +214,13 @@ class ScoringLoop:
         snapshots: Sequence[Snapshot],
     ) -> None:
         probe = not self.engine_up
+        begun_s = self._begun_s = self._clock()
         evaluation = await asyncio.get_running_loop().run_in_executor(
             executor, lambda: evaluate(self._scorer, snapshots, probe=probe)
         )
+        self._begun_s = None
+        scored = sum(isinstance(step.result, Score) for step in evaluation.steps)
+        self._metrics.engine_stepped(self._clock() - begun_s, scored)
         self._note_engine(evaluation.error)
         for session, step in zip(sessions, evaluation.steps, strict=True):
             if self._registry.get(session.key) is session:  # who left meanwhile has no result
@@ -230,7 +242,7 @@ class ScoringLoop:
         verdict = session.apply(result, speech=step.speech, coverage=step.coverage)
         if isinstance(result, Score):
             latency_s = self._clock() - result.end_s
-            self._metrics.window_scored(latency_s)
+            self._metrics.window_scored(latency_s, result.similarity)
             self._bus.publish(score_event(result, step.speech, latency_s))
         else:
             self._metrics.abstained(result.reason)

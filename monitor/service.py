@@ -9,11 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
 from engines.engine import Engine
-from monitor.alerts import Alerter
+from monitor.alertmanager import alertmanager_sink
+from monitor.alerts import Alerter, AlertSink
 from monitor.assembly import (
     configured_checkpoint,
     configured_engine,
     decision_limits,
+    delivery_allowed,
     face_finder,
     weights_note,
 )
@@ -27,7 +29,8 @@ from monitor.events import EventBus, joined_event, left_event
 from monitor.face_worker import FaceWorker
 from monitor.heap import trim_heap_forever
 from monitor.http import Parts, create_app
-from monitor.metrics import LoopLag, Metrics
+from monitor.loop_lag import LoopLag
+from monitor.metrics import Metrics
 from monitor.publications import Publications
 from monitor.receiving import Receiving
 from monitor.record import RecordSink
@@ -118,10 +121,12 @@ class Service:
         registry = Registry(config, limits)
         metrics = Metrics(registry, config.metrics, cpu)
         metrics.model_loaded(checkpoint, type(engine).__name__)
+        metrics.delivery_allowed(delivery_allowed(config, checkpoint))
         bus = EventBus(metrics)
         delivery = await self._delivery(checkpoint, metrics)
         record = RecordSink(bus, metrics, delivery.keep)
-        alerter = Alerter(checkpoint, limits, [record], config.alerts)
+        sinks = [record, *self._mirrors(checkpoint, metrics)]
+        alerter = Alerter(checkpoint, limits, sinks, config.alerts)
         alerter.resume(await delivery.archive.read(Store.open_episodes), self._clock())
         faces = FaceWorker(self._finder or face_finder(config), metrics)
         stack.push_async_callback(faces.close)
@@ -156,6 +161,7 @@ class Service:
         scoring = ScoringLoop(
             registry, scorer, config.scoring, self._clock, bus, metrics, alerter, hear
         )
+        metrics.queue_ages({"engine": scoring.step_age_s, "faces": lambda: self._age_s(faces)})
         self._own(scoring.run(), "scoring")
         self._own(alerter.run(self._clock), "episodes")
         self._own(calls.run(), "calls")
@@ -191,6 +197,13 @@ class Service:
             self._own(run, name)
         return delivery
 
+    def _mirrors(self, checkpoint: Checkpoint, metrics: Metrics) -> list[AlertSink]:
+        mirror = alertmanager_sink(self._config, checkpoint, metrics)
+        if mirror is None:
+            return []
+        self._own(mirror.run(), "alertmanager")
+        return [mirror]
+
     async def _serve(self, server: HttpServer) -> None:
         task = self._watch(asyncio.create_task(server.run(), name="http server"))
 
@@ -222,6 +235,10 @@ class Service:
 
         task.add_done_callback(on_done)
         return task
+
+    def _age_s(self, faces: FaceWorker) -> float:
+        oldest_s = faces.oldest_s()
+        return 0.0 if oldest_s is None else max(0.0, self._clock() - oldest_s)
 
     def _not_ready(self, scoring: ScoringLoop) -> str:
         if self._draining:

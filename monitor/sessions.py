@@ -85,19 +85,24 @@ class Registry:
         self._sessions: dict[ParticipantKey, Session] = {}
         self._away: dict[ParticipantKey, tuple[float, Session]] = {}
         self._snapshot: tuple[Session, ...] = ()
+        self.limit: Final = config.whip.max_participants
+        self.joined = 0
+        self.refused = 0
+        """Since the start: who was taken in (again, after being away), and who was not."""
 
     def join(self, key: ParticipantKey, joined_s: float) -> Session:
         """The session of `key`, a new one unless it is live or only away (a reconnect keeps what
         was known). Raises TooManyParticipants."""
         if (live := self._sessions.get(key)) is not None:
             return live
-        limit = self._config.whip.max_participants
-        if len(self._sessions) >= limit:
+        if len(self._sessions) >= self.limit:
+            self.refused += 1
             raise TooManyParticipants(
-                f"{limit} participants are watched already (whip.max_participants)"
+                f"{self.limit} participants are watched already (whip.max_participants)"
             )
         session = self._returned(key, joined_s) or self._new(key, joined_s)
         self._sessions[key] = session
+        self.joined += 1
         self._snapshot = tuple(self._sessions.values())
         return session
 
@@ -111,7 +116,7 @@ class Registry:
         """Forgets, and returns, who has been away for longer than AWAY_S; and the longest away, if
         they are more than may be here."""
         oldest = sorted(self._away.values(), key=lambda away: away[0])
-        beyond = max(0, len(oldest) - self._config.whip.max_participants)
+        beyond = max(0, len(oldest) - self.limit)
         stale = sum(now_s - since_s > AWAY_S for since_s, _ in oldest)
         gone = [session for _, session in oldest[: max(beyond, stale)]]
         for session in gone:

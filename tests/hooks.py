@@ -25,7 +25,8 @@ class Received:
 
     @property
     def id(self) -> str:
-        return self.headers["webhook-id"]
+        """Empty where the sender is no webhook."""
+        return self.headers.get("webhook-id", "")
 
 
 class Receiver:

@@ -82,6 +82,7 @@ def test_file_then_environment_override_the_defaults(tmp_path: Path) -> None:
         ("[scoring]\nface_max_age_s = 0.5\nface_interval_s = 2\n", "scoring.face_max_age_s"),
         ("[alerts]\nwebhook_url = 'ftp://a'\nwebhook_secret = 's'\n", "alerts.webhook_url"),
         ("[alerts]\nwebhook_url = 'https://a.example'\n", "alerts.webhook_secret"),
+        ("[alertmanager]\nurl = 'alertmanager:9093'\n", "alertmanager.url must be an http"),
         (
             "[alerts]\nwebhook_url = 'https://a.example'\nwebhook_secret = 'not base64'\n",
             "alerts.webhook_secret must be base64",

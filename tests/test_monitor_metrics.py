@@ -5,11 +5,13 @@ import time
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitor.config import Config, MetricsConfig
+from monitor.collectors import Waiting
+from monitor.config import Config, MetricsConfig, WhipConfig
 from monitor.cpu import StageCpu
 from monitor.keyframe_requests import KeyframeTally
-from monitor.metrics import LoopLag, Metrics
-from monitor.sessions import Registry
+from monitor.loop_lag import LoopLag
+from monitor.metrics import Metrics, Outcome, Sink
+from monitor.sessions import Registry, TooManyParticipants
 from tests.fakes import ALICE, BOB, LIMITS, checkpoint
 from vfd.types import ParticipantKey, Reason, Score
 
@@ -42,11 +44,16 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 
 
 def test_verbs_become_series(metrics: Metrics) -> None:
-    metrics.window_scored(0.21)
+    metrics.window_scored(0.21, -0.25)
+    metrics.engine_stepped(0.12, 3)
+    metrics.scoring_every(0.5)
     metrics.abstained(Reason.NO_SPEECH)
     metrics.alert_raised("opened")
     metrics.engine_changed(up=True)
-    metrics.webhook_delivered()
+    metrics.delivery(Sink.WEBHOOK, Outcome.DELIVERED)
+    metrics.delivery_allowed(True)
+    metrics.count_outbox(lambda: {"a": Waiting(2, 7.5), "b": Waiting(1, 0.5)})
+    metrics.queue_ages({"engine": lambda: 0.25})
     metrics.loop_lagged(-0.001)
     metrics.model_loaded(checkpoint(), "openvino")
     assert value(metrics, "vfd_windows_scored_total") == 1
@@ -57,7 +64,17 @@ def test_verbs_become_series(metrics: Metrics) -> None:
     assert value(metrics, "vfd_alerts_total", kind="opened") == 1
     assert value(metrics, "vfd_alerts_total", kind="closed") == 0
     assert value(metrics, "vfd_engine_up") == 1
-    assert value(metrics, "vfd_webhook_messages_total", outcome="delivered") == 1
+    assert value(metrics, "vfd_similarity_bucket", le="-0.2") == 1
+    assert value(metrics, "vfd_similarity_bucket", le="-0.3") == 0
+    assert value(metrics, "vfd_engine_step_seconds_bucket", le="0.2") == 1
+    assert value(metrics, "vfd_engine_step_windows_bucket", le="2.0") == 0
+    assert value(metrics, "vfd_hop_seconds") == 0.5
+    assert value(metrics, "vfd_deliveries_total", sink="webhook", outcome="delivered") == 1
+    assert value(metrics, "vfd_deliveries_total", sink="alertmanager", outcome="failed") == 0
+    assert value(metrics, "vfd_alert_delivery_enabled") == 1
+    assert value(metrics, "vfd_outbox_oldest_seconds") == 7.5
+    assert value(metrics, "vfd_outbox_messages", webhook="b") == 1
+    assert value(metrics, "vfd_queue_oldest_seconds", queue="engine") == 0.25
     assert value(metrics, "vfd_event_loop_lag_seconds_count") == 1
     assert (
         value(
@@ -121,6 +138,30 @@ def test_series_are_bounded_and_it_is_said(metrics: Metrics, registry: Registry)
     assert len(shown) == 2
 
 
+def test_who_is_in_doubt_has_series_before_who_is_not(metrics: Metrics, registry: Registry) -> None:
+    carol = ParticipantKey("standup", "carol")
+    for key in (ALICE, BOB, carol):
+        registry.join(key, 0.0)
+    for second in range(10):
+        registry.sessions()[2].apply(Score(carol, float(second), -0.5, 1))
+    assert value(
+        metrics, "vfd_participant_state", call="standup", participant="carol", state="mismatch"
+    )
+    assert value(metrics, "vfd_participants_truncated") == 1
+
+
+def test_who_comes_and_who_is_turned_away_is_counted() -> None:
+    registry = Registry(Config(whip=WhipConfig(max_participants=1)), LIMITS)
+    metrics = Metrics(registry, MetricsConfig(), StageCpu())
+    registry.join(ALICE, 0.0)
+    registry.join(ALICE, 1.0)
+    with pytest.raises(TooManyParticipants):
+        registry.join(BOB, 2.0)
+    assert value(metrics, "vfd_participants_limit") == 1
+    assert value(metrics, "vfd_participants_joined_total") == 1
+    assert value(metrics, "vfd_participants_refused_total") == 1
+
+
 def test_hostile_names_stay_inside_their_label(metrics: Metrics, registry: Registry) -> None:
     name = 'x"} 1\nvfd_engine_up 0 \\'
     registry.join(ParticipantKey("c", name), 0.0)
@@ -130,7 +171,7 @@ def test_hostile_names_stay_inside_their_label(metrics: Metrics, registry: Regis
 
 def test_two_monitors_fit_into_one_process(metrics: Metrics, registry: Registry) -> None:
     other = Metrics(registry, MetricsConfig(), StageCpu())
-    metrics.window_scored(0.2)
+    metrics.window_scored(0.2, 0.5)
     assert value(other, "vfd_windows_scored_total") == 0
 
 

@@ -26,6 +26,8 @@ def test_the_wheel_holds_the_product_and_no_tests(tmp_path: Path) -> None:
         "monitor/static/publish.html",
         "monitor/static/publish.js",
         "training/call.py",
+        "monitor/ops/vfd.rules.yml",
+        "monitor/ops/grafana/vfd-overview.json",
         "training/readers/voxceleb2.py",
         "engines/samples.npz",
         "training/data/table1.csv",

@@ -1,0 +1,1 @@
+"""Files for Prometheus, Alertmanager and Grafana; `vfd-monitor ops-files DIR` writes them out."""
