@@ -8,16 +8,15 @@ from collections.abc import Callable
 from typing import Final
 
 from monitor.alerts import Alerter
-from monitor.buffers import ParticipantBuffer
 from monitor.cast import Cast, Faces
-from monitor.config import ScoringConfig
+from monitor.config import Config, ScoringConfig
 from monitor.media_tracks import Item, Picture, Sound
 from monitor.scoring import Scorer, Step, evaluate
 from monitor.screen import Screen, Seen
-from monitor.sessions import Session
+from monitor.sessions import Registry, Session
 from monitor.stream_seats import PARTICIPANT
 from monitor.timeline import Hop
-from vfd.decision import Decider, DecisionLimits
+from vfd.decision import DecisionLimits
 from vfd.finder import FaceFinder
 from vfd.types import WINDOW_S, ParticipantKey, Rgb
 
@@ -46,7 +45,9 @@ class Replay:
         self._alerter = alerter
         self._hop_s = scoring.hop_s
         self._steps = 0
-        self._cast = Cast(_Sessions(name, limits, scoring), _AtOnce(finder), faces)
+        self._now_s = 0.0
+        seats = _Sessions(name, limits, scoring, clock=lambda: self._now_s)
+        self._cast = Cast(seats, _AtOnce(finder), faces)
         self._cast.begin()
 
     @property
@@ -63,6 +64,7 @@ class Replay:
         return end_s + TAIL_S >= self.next_end_s
 
     def write(self, item: Item) -> None:
+        self._now_s = max(self._now_s, item.time_s)
         match item:
             case Sound():
                 self._cast.sound(item.time_s, item.samples)
@@ -91,28 +93,27 @@ class Replay:
 
 
 class _Sessions:
-    """`Seats` (monitor.cast): there is always a place."""
+    """`Seats` (monitor.cast) in media time."""
 
-    def __init__(self, name: str, limits: DecisionLimits, scoring: ScoringConfig) -> None:
-        self._limits = limits
-        self._scoring = scoring
+    def __init__(
+        self, name: str, limits: DecisionLimits, scoring: ScoringConfig, clock: Callable[[], float]
+    ) -> None:
+        self._registry = Registry(Config(scoring=scoring), limits)
+        self._name = name
+        self._clock = clock
         self._begun = 0
-        self._whole = self._new(name)
 
     def sit(self, track: int | None = None) -> Session:
-        """See `Seats.sit`."""
-        if track is None:
-            return self._whole
-        self._begun += 1
-        return self._new(f"{PARTICIPANT}-{self._begun}")
+        """See `Seats.sit`. There is a place for as many as a picture can show."""
+        self._begun += track is not None
+        name = self._name if track is None else f"{PARTICIPANT}-{self._begun}"
+        return self._registry.join(ParticipantKey(CALL, name), self._clock())
 
     def rise(self, session: Session) -> None:
         """See `Seats.rise`."""
-
-    def _new(self, participant: str) -> Session:
-        key = ParticipantKey(CALL, participant)
-        buffer = ParticipantBuffer(key, self._scoring)
-        return Session(key, buffer, Decider(self._limits), joined_s=0.0)
+        now_s = self._clock()
+        self._registry.suspend(session.key, now_s)
+        self._registry.expired(now_s)
 
 
 class _AtOnce:

@@ -36,40 +36,48 @@ class Judged:
 class Kept:
     """Every step of everybody, since `keep`."""
 
-    steps: list[tuple[Sequence[Snapshot], list[Step]]] = field(default_factory=list)
+    steps: list[list[tuple[Snapshot, Step]]] = field(default_factory=list)
 
-    def people(self, gallery: Gallery) -> dict[ParticipantKey, int]:
+    def people(self, gallery: Gallery, call: str | None = None) -> dict[ParticipantKey, int]:
         """Whose place the face of a participant was seen in, of all whose faces were."""
         faces = {
             snapshot.key: snapshot.faces[-1].box
-            for snapshots, _ in self.steps
-            for snapshot in snapshots
-            if snapshot.faces and snapshot.key.participant.startswith(TRACK)
+            for taken in self.of(call)
+            for snapshot, _ in taken
+            if snapshot.faces
         }
         return {key: _place(box, gallery) for key, box in faces.items()}
 
-    def judged(self, gallery: Gallery, *, live: bool) -> list[Judged]:
+    def judged(self, gallery: Gallery, call: str | None = None, *, live: bool) -> list[Judged]:
         """Those of several people. `live`: the clock is not that of the media, and where a window
         lies is found by its sound."""
-        found = []
-        for snapshots, steps in self.steps:
-            if not snapshots or not snapshots[0].key.participant.startswith(TRACK):
-                continue
-            whole = snapshots[0].received.all() and speech_share(snapshots[0].audio) >= MIN_SPEECH
-            if whole:
-                found.append(_judged(gallery, snapshots, steps, live))
-        return found
+        return [
+            _judged(gallery, taken, live)
+            for taken in self.of(call)
+            if taken[0][0].received.all() and speech_share(taken[0][0].audio) >= MIN_SPEECH
+        ]
+
+    def of(self, call: str | None) -> list[list[tuple[Snapshot, Step]]]:
+        """The steps of the people in one call, or in the only one."""
+        steps = [
+            [
+                (snapshot, step)
+                for snapshot, step in taken
+                if snapshot.key.participant.startswith(TRACK) and call in (None, snapshot.key.call)
+            ]
+            for taken in self.steps
+        ]
+        return [taken for taken in steps if taken]
 
 
-def _judged(
-    gallery: Gallery, snapshots: Sequence[Snapshot], steps: list[Step], live: bool
-) -> Judged:
-    end_s = snapshots[0].end_s
+def _judged(gallery: Gallery, taken: list[tuple[Snapshot, Step]], live: bool) -> Judged:
+    first, _ = taken[0]
+    end_s = first.end_s
     if live:
-        end_s = alignment.place(snapshots[0].audio, gallery.audio).end / SAMPLE_RATE_HZ
+        end_s = alignment.place(first.audio, gallery.audio).end / SAMPLE_RATE_HZ
     scored = [
         (step.result.similarity, _place(snapshot.faces[-1].box, gallery))
-        for snapshot, step in zip(snapshots, steps, strict=True)
+        for snapshot, step in taken
         if isinstance(step.result, Score)
     ]
     assert len(scored) <= 1, "a voice was scored with two faces"
@@ -79,7 +87,7 @@ def _judged(
         truth=int(gallery.heard(end_s - WINDOW_S, end_s).argmax()),
         chosen=chosen,
         similarity=similarity,
-        reasons=frozenset(s.result.reason for s in steps if not isinstance(s.result, Score)),
+        reasons=frozenset(s.result.reason for _, s in taken if not isinstance(s.result, Score)),
     )
 
 
@@ -96,7 +104,7 @@ def keep(patch: pytest.MonkeyPatch) -> Kept:
         scorer: Scorer, snapshots: Sequence[Snapshot], *, probe: bool = False
     ) -> Evaluation:
         evaluation = evaluate(scorer, snapshots, probe=probe)
-        kept.steps.append((snapshots, evaluation.steps))
+        kept.steps.append(list(zip(snapshots, evaluation.steps, strict=True)))
         return evaluation
 
     patch.setattr(scoring, "evaluate", kept_evaluate)
