@@ -26,6 +26,7 @@ from monitor.config import Config
 from monitor.cpu import StageCpu
 from monitor.delivery import Delivery
 from monitor.events import EventBus, joined_event, left_event
+from monitor.evidence import Evidence
 from monitor.face_worker import FaceWorker
 from monitor.heap import trim_heap_forever
 from monitor.http import Parts, create_app
@@ -126,7 +127,7 @@ class Service:
         delivery = await self._delivery(checkpoint, metrics)
         record = RecordSink(bus, metrics, delivery.keep)
         sinks = [record, *self._mirrors(checkpoint, metrics)]
-        alerter = Alerter(checkpoint, limits, sinks, config.alerts)
+        alerter = Alerter(checkpoint, limits, sinks, config.alerts, self._evidence(checkpoint))
         alerter.resume(await delivery.archive.read(Store.open_episodes), self._clock())
         faces = FaceWorker(self._finder or face_finder(config), metrics)
         stack.push_async_callback(faces.close)
@@ -174,6 +175,7 @@ class Service:
             registry=registry,
             publications=publications,
             calls=calls,
+            archive=delivery.archive,
             bus=bus,
             metrics=metrics,
             executor=executor,
@@ -187,6 +189,18 @@ class Service:
         self._announce(checkpoint)
         for text in config.join.calls:
             calls.add(parse_call_url(text))
+
+    def _evidence(self, checkpoint: Checkpoint) -> Evidence | None:
+        if not self._config.evidence.folder:
+            return None
+        evidence = Evidence(
+            self._config.evidence,
+            checkpoint.info.config.front_end,
+            lambda: self._engine or configured_engine(self._config, checkpoint),
+        )
+        self._stack.push_async_callback(evidence.close)
+        self._own(evidence.run(), "evidence")
+        return evidence
 
     async def _delivery(self, checkpoint: Checkpoint, metrics: Metrics) -> Delivery:
         delivery = Delivery(self._config, checkpoint, metrics)

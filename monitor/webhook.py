@@ -67,8 +67,9 @@ class Webhook:
         self._url = target.url
         self._signers = [standardwebhooks.Webhook(secret) for secret in target.secrets]
         self._timeout_s = config.timeout_s
+        secure = target.url.scheme == "https"
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False),
+            ssl_context=httpx.create_ssl_context(trust_env=False) if secure else None,
             max_connections=1,
             max_keepalive_connections=0,  # a connection an hour old leads to yesterday's address
             network_backend=PinnedNetwork(allow_private=config.allow_private_targets),
