@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from engines.engine import EngineError
-from monitor import demo, join, watch
+from monitor import calibrate, demo, join, watch
 from monitor.config import Config, ConfigError
 from monitor.config_file import load_config, to_toml
 from monitor.heap import bound_heap
@@ -51,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     watch_parser = commands.add_parser("watch", help="watch a file or a stream")
     watch.add_arguments(watch_parser)
     watch_parser.set_defaults(run=watch.run)
+    fit = commands.add_parser("calibrate", help="fit error rates to your own genuine calls")
+    calibrate.add_arguments(fit)
+    fit.set_defaults(run=calibrate.run)
     demo_parser = commands.add_parser("demo", help="watch a made-up call of four people")
     demo.add_arguments(demo_parser)
     demo_parser.set_defaults(run=demo.run)
