@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 MAX_MISSED_HOPS: Final = 60
 """Counted after the event loop stood still; a longer stop (a suspended host) is not made up for."""
 
+DRIFT_EVERY: Final = 60
+"""Steps between two looks at everybody's own baselines, which take a minute to change."""
+
 
 class Scorer:
     """Windows to similarities. `front_end`: what the engine's checkpoint was trained with, a name
@@ -157,6 +160,8 @@ class ScoringLoop:
         self._hear = hear
         self._job: asyncio.Task[None] | None = None
         self._begun_s: float | None = None  # of the step that the engine is at
+        self._steps = 0
+        self._drifted = False
         self.engine_up = True
 
     async def run(self) -> None:
@@ -225,6 +230,25 @@ class ScoringLoop:
         for session, step in zip(sessions, evaluation.steps, strict=True):
             if self._registry.get(session.key) is session:  # who left meanwhile has no result
                 await self._apply(session, step)
+        self._steps += 1
+        if self._steps % DRIFT_EVERY == 0:
+            self._note_drift()
+
+    def _note_drift(self) -> None:
+        """Says so once, until it is over."""
+        found = self._registry.drift()
+        if found is None or found.shift is None or found.outside == self._drifted:
+            return
+        self._drifted = found.outside
+        if found.outside:
+            logger.warning(
+                "scores of people who match have left the calibrated range, so the stated error "
+                "rates no longer hold (vfd-monitor calibrate): people=%d shift=%.1f deviations",
+                found.people,
+                found.shift,
+            )
+        else:
+            logger.info("scores of people who match are back in the calibrated range")
 
     def _note_engine(self, error: Exception | None) -> None:
         up = error is None

@@ -6,6 +6,7 @@ from typing import Final
 from monitor.buffers import ParticipantBuffer
 from monitor.config import Config
 from vfd.decision import Decider, DecisionLimits, State, UnknownReason, Verdict
+from vfd.drift import Drift, drift
 from vfd.types import Abstention, ParticipantKey, Reason, Score
 
 HISTORY: Final = 60
@@ -141,6 +142,13 @@ class Registry:
 
     def get(self, key: ParticipantKey) -> Session | None:
         return self._sessions.get(key)
+
+    def drift(self) -> Drift | None:
+        """Of everybody who matches now; None where no calibration says what to expect."""
+        if (model := self._limits.model) is None:
+            return None
+        matching = (s.decider.baseline for s in self._snapshot if s.verdict.state is State.MATCH)
+        return drift((usual for usual in matching if usual is not None), model)
 
     def sessions(self) -> tuple[Session, ...]:
         """In the order of joining. Never changes under the reader."""

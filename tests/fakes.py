@@ -33,6 +33,7 @@ DECISION = DecisionModel(
     fall_weight=8.0,
     jump_weight=0.0,
     change_bias=3.0,
+    swap_jump=0.9,
     person_mean=0.7,
     person_sd=0.15,
     people=400,

@@ -42,9 +42,10 @@ class OperatingPoint:
 class DecisionModel:
     """Evidence of one window: `slope * (centre - similarity)`. Of a change: `fall_weight` times the
     fall against the own baseline, plus `jump_weight` times the jump of the own embeddings, less
-    `change_bias`. `person_mean` and `person_sd` of genuine people's mean similarities (as the
-    hyperbolic arctangent, in which they fall about normally), which drift is judged by. `people`
-    and `hours` of genuine calls that it rests on. `points`: the rates to choose from.
+    `change_bias`; `swap_jump` is the median jump of swaps. `person_mean` and `person_sd` of genuine
+    people's mean similarities (as the hyperbolic arctangent, in which they fall about normally),
+    which drift is judged by. `people` and `hours` of genuine calls that it rests on. `points`: the
+    rates to choose from.
     """
 
     centre: float
@@ -52,6 +53,7 @@ class DecisionModel:
     fall_weight: float
     jump_weight: float
     change_bias: float
+    swap_jump: float
     person_mean: float
     person_sd: float
     people: int
