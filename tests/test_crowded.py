@@ -1,12 +1,30 @@
 """A thousand participants: a scrape is quick, holds nobody up, and forgets who has left."""
 
+import threading
+
 import numpy as np
 import pytest
 
 from monitor.config import MetricsConfig
-from tests.crowded import CROWD, observe
+from monitor.metrics import Metrics
+from tests.crowded import CROWD, crowded, observe
 
 SERIES_EACH = 4  # similarity, state, speech, skew
+
+
+async def test_rendering_is_not_done_on_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+    render = Metrics.render
+
+    def watched(metrics: Metrics) -> bytes:
+        threads.append(threading.current_thread())
+        return render(metrics)
+
+    monkeypatch.setattr(Metrics, "render", watched)
+    async with crowded(shown=1) as crowd:
+        await crowd.scrape()
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 @pytest.mark.slow
