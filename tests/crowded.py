@@ -1,6 +1,7 @@
 """A monitor with a thousand participants in its registry, scraped."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from unittest import mock
 import httpx
 
 from monitor.config import Config, MetricsConfig, ScoringConfig, ServerConfig, WhipConfig
+from monitor.metrics import Metrics
 from monitor.sessions import Registry
 from tests.fakes import LIMITS
 from tests.peers import monitor
@@ -19,12 +21,21 @@ CROWD = 1_000
 CALLS = 50
 
 
+@dataclass(frozen=True)
+class Render:
+    """Which thread wrote the exposition text, and the CPU time that it took there."""
+
+    thread: threading.Thread
+    cpu_s: float
+
+
 @dataclass
 class Crowded:
-    """A running monitor's address and its registry."""
+    """A running monitor's address and its registry, and how its metrics were rendered."""
 
     registry: Registry
     client: httpx.AsyncClient
+    renders: list[Render]
 
     def fill(self) -> None:
         """Everybody has a score and a skew, so that all their series are there."""
@@ -59,12 +70,24 @@ async def crowded(shown: int, hop_s: float = 10.0) -> AsyncIterator[Crowded]:
         metrics=MetricsConfig(max_participants=shown),
     )
     registry = Registry(config, LIMITS)
-    with mock.patch("monitor.service.Registry", return_value=registry):
+    renders: list[Render] = []
+    render = Metrics.render
+
+    def measured(metrics: Metrics) -> bytes:
+        begun_s = time.thread_time()
+        text = render(metrics)
+        renders.append(Render(threading.current_thread(), time.thread_time() - begun_s))
+        return text
+
+    with (
+        mock.patch("monitor.service.Registry", return_value=registry),
+        mock.patch.object(Metrics, "render", measured),
+    ):
         async with (
             monitor(config) as service,
             httpx.AsyncClient(base_url=service.url, trust_env=False) as client,
         ):
-            yield Crowded(registry, client)
+            yield Crowded(registry, client, renders)
 
 
 async def lags(seconds: float) -> list[float]:
@@ -79,10 +102,11 @@ async def lags(seconds: float) -> list[float]:
 
 @dataclass(frozen=True)
 class Seen:
-    """Seconds of every scrape and of the loop's lags meanwhile; series without anybody, with the
-    crowd, and after it has left."""
+    """Seconds of every scrape, of the CPU for it, and of the loop's lags meanwhile; series without
+    anybody, with the crowd, and after it has left."""
 
     scrapes_s: list[float]
+    renders: list[Render]
     lags_s: list[float]
     series: tuple[int, int, int]
 
@@ -94,12 +118,12 @@ async def observe(shown: int, hop_s: float = 10.0, times: int = 10) -> Seen:
         crowd.fill()
         lagging = asyncio.create_task(lags(float(times)))
         scrapes = [await _every_second(crowd) for _ in range(times)]
-        found = await lagging
+        found, renders = await lagging, crowd.renders[-times:]
         with_all = (await crowd.scrape())[1]
         crowd.empty()
         after = (await crowd.scrape())[1]
     took_s = [seconds for seconds, _ in scrapes]
-    return Seen(took_s, found, (len(before), len(with_all), len(after)))
+    return Seen(took_s, renders, found, (len(before), len(with_all), len(after)))
 
 
 async def _every_second(crowd: Crowded) -> tuple[float, list[str]]:
