@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := torch>=2.11,<2.14
 
-.PHONY: demo test check bench-engines gpu-check bench-demo bench-scoring bench-speaker bench-mixed bench-receiver bench-receiver-accuracy ops clean
+.PHONY: demo test check bench-engines bench-alerting gpu-check bench-demo bench-scoring bench-speaker bench-mixed bench-receiver bench-receiver-accuracy ops clean
 
 demo: .venv/.demo  ## a live call of four people, one of whom is swapped (SEED=, JSON=, KEEP=1)
 	$(BIN)/vfd-monitor demo $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
@@ -18,6 +18,9 @@ check: .venv/.dev  ## style and types
 
 bench-engines: .venv/.dev  ## engines on this processor; writes engines/reports/cpu.md
 	$(BIN)/vfd-engine bench --report engines/reports
+
+bench-alerting: .venv/.dev  ## swap to webhook, a scrape of a thousand, into monitor/reports/alerting.md
+	$(BIN)/python -m tests.bench_alerting
 
 gpu-check:  ## the GPU engines, with the torch of $(PYTHON); writes engines/reports/gpu.md
 	$(PYTHON) -m engines.gpu_check

@@ -118,13 +118,18 @@ class AlertmanagerSink:
                 "POST", self._url, content=body, headers={"content-type": "application/json"}
             )
             async with request as response:  # the body is not read: it may be of any size
-                response.raise_for_status()
+                status = response.status_code
         except (httpx.HTTPError, OSError, UnicodeError) as error:  # UnicodeError: no DNS name
-            logger.warning("Alertmanager was not reached: alerts=%d error=%r", len(posted), error)
-            self._metrics.delivery(Sink.ALERTMANAGER, Outcome.FAILED)
-            return False
+            return self._not_told(posted, repr(error))
+        if not 200 <= status < 300:
+            return self._not_told(posted, f"status {status}")
         self._note_told(posted)
         return True
+
+    def _not_told(self, posted: dict[str, Alert], why: str) -> bool:
+        logger.warning("Alertmanager was not told: alerts=%d why=%s", len(posted), why)
+        self._metrics.delivery(Sink.ALERTMANAGER, Outcome.FAILED)
+        return False
 
     def _note_told(self, posted: dict[str, Alert]) -> None:
         """What came meanwhile is not told yet."""

@@ -1,6 +1,7 @@
 """The catalogue says what a running monitor exposes, no more and no less."""
 
 import re
+import subprocess
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -9,12 +10,13 @@ from monitor import catalogue
 from monitor.catalogue import CATALOGUE, Kind
 from monitor.config import Config, ServerConfig
 from tests.peers import Picture, Voice, monitor, publish, until
+from tests.programs import program
 
 BASE_UNITS = ("seconds", "bytes", "ratio")
 
 
-async def exposed() -> dict[str, tuple[str, frozenset[str], str]]:
-    """Of a monitor that watches somebody: name -> (type, names of labels, help)."""
+async def exposition() -> str:
+    """Of a monitor that watches somebody."""
     async with (
         monitor(Config(server=ServerConfig(port=0))) as service,
         httpx.AsyncClient(base_url=service.url, trust_env=False) as client,
@@ -25,7 +27,11 @@ async def exposed() -> dict[str, tuple[str, frozenset[str], str]]:
             return "vfd_participant_similarity{" in (await client.get("/metrics")).text
 
         await until(scored, 30)
-        text = (await client.get("/metrics")).text
+        return (await client.get("/metrics")).text
+
+
+def families(text: str) -> dict[str, tuple[str, frozenset[str], str]]:
+    """Name -> (type, names of labels, help)."""
     found = {}
     for family in text_string_to_metric_families(text):
         labels = frozenset(name for sample in family.samples for name in sample.labels)
@@ -34,8 +40,12 @@ async def exposed() -> dict[str, tuple[str, frozenset[str], str]]:
     return found
 
 
-async def test_the_catalogue_is_what_is_exposed() -> None:
-    found = await exposed()
+async def test_the_catalogue_is_what_is_exposed_and_promtool_accepts_it() -> None:
+    text = await exposition()
+    command = (program("Prometheus", ("promtool",), "prometheus"), "check", "metrics")
+    done = subprocess.run(command, input=text, capture_output=True, text=True)  # noqa: ASYNC221
+    assert (done.returncode, done.stderr) == (0, "")
+    found = families(text)
     assert set(found) == {metric.name for metric in CATALOGUE}
     for metric in CATALOGUE:
         kind, labels, text = found[metric.name]
