@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := torch>=2.11,<2.14
 
-.PHONY: demo test check bench-demo bench-engines bench-scoring bench-speaker bench-receiver bench-receiver-accuracy gpu-check clean
+.PHONY: demo test check bench-demo bench-engines bench-scoring bench-speaker bench-receiver bench-receiver-accuracy bench-room bench-streams gpu-check clean
 
 demo: .venv/.demo  ## a live call of four people, one of whom is swapped (SEED=, JSON=, KEEP=1)
 	$(BIN)/vfd-monitor demo $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
@@ -36,6 +36,12 @@ bench-receiver: .venv/.dev  ## the receiver alone on a core, into monitor/report
 
 bench-receiver-accuracy: .venv/.dev  ## full decoding against keyframes, in accuracy
 	$(BIN)/python -m tests.receiver_accuracy
+
+bench-room: .venv/.dev  ## thirty people in a Janus room, into monitor/reports/rooms.md
+	$(BIN)/python -m tests.bench_rooms
+
+bench-streams: .venv/.dev  ## RTMP and HLS for five minutes, into monitor/reports/streams.md
+	$(BIN)/python -m tests.bench_streams
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
