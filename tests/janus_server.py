@@ -158,7 +158,7 @@ room-{ROOM}: {{
     publishers = 40
     bitrate = 1000000
     audiocodec = "opus"
-    videocodec = "vp8,h264"
+    videocodec = "vp8,h264,vp9"
     notify_joining = true
 }}
 """,
