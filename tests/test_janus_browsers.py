@@ -71,11 +71,9 @@ async def room_of_browsers(janus: Janus, folder: Path) -> AsyncIterator[None]:
 
 
 async def test_the_swapped_one_is_suspected_and_nobody_else(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = tmp_path_factory.mktemp(
-        "room"
-    )  # short: Chromium puts sockets there, of 107 characters
+    folder = tmp_path_factory.mktemp("room")  # short: Chromium puts sockets there
     async with running_janus(folder / "janus") as janus, room_of_browsers(janus, folder):
         config = Config(server=ServerConfig(port=0), join=JoinConfig(calls=(janus.url,)))
         service = Service(config)
@@ -83,11 +81,13 @@ async def test_the_swapped_one_is_suspected_and_nobody_else(
         try:
             async with httpx.AsyncClient(base_url=service.url, trust_env=False) as client:
                 states: dict[str, set[str]] = {name: set() for name in NAMES}
+                ids: dict[str, str] = {}
 
                 async def decided() -> bool:
                     found = (await client.get("/v1/participants")).json()["participants"]
                     for person in found:
                         states[person["name"]].add(person["state"])
+                        ids[person["name"]] = person["participant"]
                     return all(states[n] & {"match", "mismatch"} for n in NAMES)
 
                 try:
@@ -103,6 +103,10 @@ async def test_the_swapped_one_is_suspected_and_nobody_else(
     assert "mismatch" in states[SWAPPED]
     assert "match" not in states[SWAPPED]
     assert not states["amira"] & {"mismatch", "suspect"}
+    alerts = [r.getMessage() for r in caplog.records if r.name == "monitor.alerts"]
+    opened = [message for message in alerts if "identity mismatch suspected" in message]
+    assert len(opened) == 1
+    assert f"participant={ids[SWAPPED]} " in opened[0]
 
 
 async def test_a_codec_that_we_lack_is_named(
