@@ -50,6 +50,7 @@ class Snapshot:
     `end_s`. `last_video_s`: the newest picture of any kind. `rejected`: the newest refusal.
     `skew_s`: how much later than the sound the pictures of the same instant come, where known.
     `withheld`: None where everything that is heard counts as theirs.
+    `untaken`: "audio", "video": what is sent in a codec that we lack, so that none of it comes.
     """
 
     key: ParticipantKey
@@ -60,6 +61,7 @@ class Snapshot:
     last_video_s: float | None
     rejected: tuple[float, Reason] | None
     skew_s: float | None
+    untaken: frozenset[str]
     scoring: ScoringConfig
     withheld: Withheld | None = None
 
@@ -79,6 +81,8 @@ class ParticipantBuffer:
         self._looked_at: deque[tuple[float, bool]] = deque(maxlen=MAX_LOOKS)
         self.skew_s: float | None = None
         self.withheld: Withheld | None = None
+        self.untaken: frozenset[str] = frozenset()
+        """See `Snapshot`."""
 
     @property
     def rejected(self) -> tuple[float, Reason] | None:
@@ -158,6 +162,7 @@ class ParticipantBuffer:
             last_video_s=self._last_video_s,
             rejected=self._rejected,
             skew_s=self.skew_s,
+            untaken=self.untaken,
             scoring=self._scoring,
             withheld=self.withheld,
         )
@@ -203,7 +208,7 @@ def judge(snapshot: Snapshot) -> Window | Abstention:
     scoring = snapshot.scoring
     coverage = float(np.count_nonzero(snapshot.received)) / WINDOW_SAMPLES
     if coverage < scoring.min_coverage:
-        reason = Reason.AUDIO_GAP if coverage > 0 else Reason.NO_AUDIO
+        reason = Reason.AUDIO_GAP if coverage > 0 else _reason_without_sound(snapshot)
         return Abstention(snapshot.key, snapshot.end_s, reason, coverage=coverage)
     speech = speech_share(snapshot.audio)
     if speech < scoring.min_speech:
@@ -254,9 +259,13 @@ def _paused(snapshot: Snapshot) -> bool:
     return last_s is not None and snapshot.end_s - last_s > VIDEO_PAUSE_S
 
 
+def _reason_without_sound(snapshot: Snapshot) -> Reason:
+    return Reason.CODEC_UNSUPPORTED if "audio" in snapshot.untaken else Reason.NO_AUDIO
+
+
 def _reason_without_face(snapshot: Snapshot) -> Reason:
     if snapshot.last_video_s is None:
-        return Reason.NO_VIDEO
+        return Reason.CODEC_UNSUPPORTED if "video" in snapshot.untaken else Reason.NO_VIDEO
     if _paused(snapshot):
         return Reason.VIDEO_PAUSED
     newest_face_s = snapshot.faces[-1].time_s if snapshot.faces else None

@@ -18,7 +18,7 @@ def source_of(url: CallUrl, config: Config, faces: FaceSink, clock: Callable[[],
         case "janus":
             return JanusSource(url, config.join)
         case "whep":
-            return WhepSource(url)
+            return WhepSource(url, private_redirects=config.join.allow_private_targets)
         case "livekit":
             return _livekit(url, config, faces, clock)
         case "stream" | "rtp":

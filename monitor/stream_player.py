@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -55,6 +56,8 @@ class StreamPlayer:
         self._heard = False
         self._newest_s = 0.0  # media time
         self._played_s = -1.0  # up to where sound was given away, on the clock
+        self._offset_s = math.inf  # by which the last were played
+        self._skipped_to_s = -math.inf  # on the clock
         self._error: Exception | None = None
         self.ended = asyncio.Event()
         """Set when there will be no more."""
@@ -101,13 +104,18 @@ class StreamPlayer:
         offset_s = self._pace.offset_s
         if offset_s is None:
             return
+        if offset_s < self._offset_s:
+            self._skipped_to_s = self._played_s
+        self._offset_s = offset_s
         while self._sounds and self._sounds[0].time_s + offset_s <= now_s:
             sound = self._sounds.popleft()
             self._give(sound, sound.time_s + offset_s)
         while self._pictures and self._pictures[0].time_s + offset_s <= now_s:
             picture = self._pictures.popleft()
             self._converted -= picture.lips is not None
-            self._sink.picture(replace(picture, time_s=picture.time_s + offset_s))
+            # Where it would lie, other sound was heard, if the stream has skipped since.
+            if picture.time_s + offset_s >= self._skipped_to_s:
+                self._sink.picture(replace(picture, time_s=picture.time_s + offset_s))
 
     def _fetch(self, now_s: float) -> None:
         """Takes what was read, but holds no more of what is not due yet than the pace allows."""

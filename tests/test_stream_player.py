@@ -123,6 +123,23 @@ def test_sound_that_lies_over_what_was_heard_is_left_out() -> None:
     assert sink.sounds[11:] == pytest.approx([100.22, 100.24, 100.26, 100.28])
 
 
+def test_pictures_of_what_was_skipped_lie_over_no_other_sound() -> None:
+    clock = VirtualClock(100.0)
+    pace = OwnPace()
+    sounds = [(100.0, sound(i * FRAME_S)) for i in range(30)]
+    pictures = [(100.0, Picture(0.1 * i, None)) for i in range(6)]
+    script = Script(*sorted([*sounds, *pictures], key=lambda read: read[1].time_s))
+    script.ends = False
+    subject, sink = player(script, pace, clock)
+    clock.now_s = 100.15
+    subject.hear(0.0)
+    assert sink.pictures == pytest.approx([100.0, 100.1])
+    pace.offset_s = 99.8  # it skips two tenths of a second
+    clock.now_s = 100.35
+    subject.hear(0.0)
+    assert sink.pictures[2:] == pytest.approx([100.2, 100.3])  # of 0.4 and 0.5, none of 0.2 and 0.3
+
+
 def test_a_reader_that_falls_behind_is_hurried_until_it_is_at_the_edge() -> None:
     clock = VirtualClock(100.0)
     script = Script(*((100 + i * FRAME_S, sound(i * FRAME_S)) for i in range(100)))

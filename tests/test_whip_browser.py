@@ -1,37 +1,19 @@
 """Chromium publishes with trickle ICE, from a page of another origin."""
 
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
-import numpy as np
 import pytest
-from av import VideoFrame
 
 from monitor.config import Config, ServerConfig
 from monitor.receiver import Receiver
 from monitor.trickle import Fragment
 from tests.browser import browsing
-from tests.browser_pages import pages
-from tests.fakes import voice
-from tests.looped import RATE_HZ, write_camera, write_microphone
+from tests.browser_pages import pages, plain_devices
 from tests.peers import monitor, until
-from vfd.types import SAMPLE_RATE_HZ
 
 pytestmark = pytest.mark.slow
-
-FPS = 15
-
-
-def devices(folder: Path) -> dict[str, Path]:
-    """A grey picture and somebody's voice."""
-    grey = np.full((240, 320, 3), 160, np.uint8)
-    picture = VideoFrame.from_ndarray(grey, format="rgb24").reformat(format="yuv420p")
-    write_camera(folder / "camera.y4m", [picture] * FPS, FPS)
-    words = np.repeat((voice(4.0) * 32_767).astype(np.int16), RATE_HZ // SAMPLE_RATE_HZ)
-    write_microphone(folder / "microphone.wav", words)
-    return {"camera": folder / "camera.y4m", "microphone": folder / "microphone.wav"}
 
 
 async def test_candidates_of_a_browser_come_one_by_one(
@@ -60,7 +42,7 @@ async def test_candidates_of_a_browser_come_one_by_one(
                 browsing(
                     f"{page}?endpoint={quote(endpoint, safe='')}",
                     folder=folder,
-                    **devices(folder),
+                    **plain_devices(folder),
                 ) as browser,
             ):
 
