@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from engines.engine import EngineError
-from monitor import demo, history, join, watch
+from monitor import demo, drill, history, join, watch
 from monitor.config import Config, ConfigError
 from monitor.config_file import load_config, to_toml
 from monitor.heap import bound_heap
@@ -59,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     history_parser = commands.add_parser("history", help="show the episodes of the past")
     history.add_arguments(history_parser)
     history_parser.set_defaults(run=history.run)
+    drill_parser = commands.add_parser("drill", help="prove that an alert would arrive")
+    drill.add_arguments(drill_parser)
+    drill_parser.set_defaults(run=drill.run)
     demo_parser = commands.add_parser("demo", help="watch a made-up call of four people")
     demo.add_arguments(demo_parser)
     demo_parser.set_defaults(run=demo.run)

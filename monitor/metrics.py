@@ -119,6 +119,9 @@ class Metrics:
         self._drill_alerts = Counter(
             "vfd_drill_alerts_total", "Alerts raised by drills.", ["kind"], registry=own
         )
+        self._drills = Counter(
+            "vfd_drills_total", "Drills held, by outcome.", ["outcome"], registry=own
+        )
         for kind in ("opened", "worsened", "closed"):
             self._alerts.labels(kind)
             self._drill_alerts.labels(kind)
@@ -152,6 +155,9 @@ class Metrics:
 
     def abstained(self, reason: Reason) -> None:
         self._abstained.labels(reason.value).inc()
+
+    def drill_ended(self, outcome: str) -> None:
+        self._drills.labels(outcome).inc()
 
     def alert_raised(self, kind: str, *, drill: bool = False) -> None:
         """Drills are counted apart: nobody is woken by one."""

@@ -155,6 +155,21 @@ class Store:
         ).fetchall()
         return [self._episode(*row) for row in rows]
 
+    def episode(self, episode: str) -> dict[str, Any] | None:
+        """As in `episodes`, and `targets`: what became of the message of its first alert to each of
+        them."""
+        row = self._db.execute(
+            "SELECT id, closed, last FROM episodes WHERE id = ?", (episode,)
+        ).fetchone()
+        if row is None:
+            return None
+        targets = self._db.execute(
+            "SELECT target, state FROM outbox WHERE seq = "
+            "(SELECT min(seq) FROM alerts WHERE episode = ?) ORDER BY target",
+            (episode,),
+        )
+        return {**self._episode(*row), "targets": dict(targets.fetchall())}
+
     def prune(self, oldest: float) -> None:
         """Forgets closed episodes that ended before `oldest`, seconds since 1970, and more of the
         oldest where the file is nearly full. What waits for delivery stays."""
