@@ -120,6 +120,16 @@ class Store:
                 (attempts, due, seq, target),
             )
 
+    def abandon(self, targets: Sequence[str]) -> int:
+        """Drops what waits for anybody but `targets`; how many messages that were."""
+        others = ", ".join("?" * len(targets))
+        with self._writing():
+            return self._db.execute(
+                "UPDATE outbox SET state = 'dropped' WHERE state = 'waiting' "
+                f"AND target NOT IN ({others})",
+                tuple(targets),
+            ).rowcount
+
     def pending(self, target: str) -> list[Pending]:
         """In the order of the alerts."""
         rows = self._db.execute(

@@ -1,7 +1,6 @@
 """The command's own errors; `test_drills.py` has it do its work."""
 
 import json
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -23,7 +22,7 @@ def exit_code(*arguments: str) -> int:
 
 
 @pytest.fixture
-def monitor_says(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, httpx.Response]]:
+def monitor_says(monkeypatch: pytest.MonkeyPatch) -> dict[str, httpx.Response]:
     """A monitor's answers, by method; requests never reach a network."""
     answers: dict[str, httpx.Response] = {}
     transport = httpx.MockTransport(lambda request: answers[request.method])
@@ -34,7 +33,7 @@ def monitor_says(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, httpx.Re
 
     monkeypatch.setattr(httpx, "AsyncClient", client)
     monkeypatch.setattr(drill, "POLL_S", 0.0)
-    yield answers
+    return answers
 
 
 def ended(state: str) -> dict[str, object]:
