@@ -127,6 +127,7 @@ class Archive:
         Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._lock is None:
             self._lock = _locked(f"{path}.lock")
+        Path(path).touch(mode=0o600)  # it names people
         try:
             return Store(path, self._config.max_mb)
         except sqlite3.Error as error:

@@ -161,6 +161,7 @@ ALERTS: Final = _counter("vfd_alerts_total", "alerts", "Raised, by kind.", "kind
 DRILL_ALERTS: Final = _counter(
     "vfd_drill_alerts_total", "alerts", "Raised by drills, which wake nobody, by kind.", "kind"
 )
+DRILLS: Final = _counter("vfd_drills_total", "drills", "Held, by outcome.", "outcome")
 DELIVERY_ENABLED: Final = _gauge(
     "vfd_alert_delivery_enabled",
     "bool",
@@ -228,7 +229,7 @@ CATALOGUE: Final[tuple[Described, ...]] = (
     *(PARTICIPANT_SIMILARITY, PARTICIPANT_STATE, PARTICIPANT_SPEECH, SKEW),
     *(PICTURES, KEYFRAMES_REQUESTED, KEYFRAMES_RECEIVED, KEYFRAMES_DROPPED),
     *(CALLS, CALLS_JOINED, CALLS_FAILED, STREAM_LATENCY, STREAM_SKIPPED),
-    *(ALERTS, DRILL_ALERTS, DELIVERY_ENABLED, DELIVERIES, EVENTS_DROPPED),
+    *(ALERTS, DRILL_ALERTS, DRILLS, DELIVERY_ENABLED, DELIVERIES, EVENTS_DROPPED),
     *(OUTBOX_OLDEST, OUTBOX_MESSAGES, STORE_UP, STORE_LOST, STORE_ASIDE),
     *(QUEUE_OLDEST, LAG, STAGE_CPU, *PROCESS),
 )

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from engines.engine import EngineError
-from monitor import calibrate, demo, history, join, ops_files, watch
+from monitor import calibrate, demo, drill, history, join, ops_files, watch
 from monitor.config import Config, ConfigError
 from monitor.config_file import load_config, to_toml
 from monitor.heap import bound_heap
@@ -62,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     fit = commands.add_parser("calibrate", help="fit error rates to your own genuine calls")
     calibrate.add_arguments(fit)
     fit.set_defaults(run=calibrate.run)
+    drill_parser = commands.add_parser("drill", help="prove that an alert would arrive")
+    drill.add_arguments(drill_parser)
+    drill_parser.set_defaults(run=drill.run)
     demo_parser = commands.add_parser("demo", help="watch a made-up call of four people")
     demo.add_arguments(demo_parser)
     demo_parser.set_defaults(run=demo.run)

@@ -10,6 +10,7 @@ from monitor.collectors import Waiting
 from monitor.config import Config
 from monitor.metrics import Metrics
 from monitor.outbox import Outbox
+from monitor.store import Store
 from monitor.webhook import Webhook, webhook_targets
 from vfd.checkpoint import Checkpoint
 
@@ -29,8 +30,14 @@ class Delivery:
     async def open(self) -> None:
         """Raises StoreError."""
         await self.archive.open()
+        await self.archive.write(self._abandon)
         for outbox in self.outboxes:
             await outbox.load()
+
+    def _abandon(self, store: Store) -> None:
+        if dropped := store.abandon([outbox.target for outbox in self.outboxes]):
+            extra = {"messages": dropped}
+            logger.warning("messages dropped: their webhooks are set no more", extra=extra)
 
     def jobs(self) -> Iterator[tuple[Coroutine[None, None, None], str]]:
         """What has to run, with a name."""

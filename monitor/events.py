@@ -11,8 +11,8 @@ from vfd.decision import Verdict
 from vfd.types import Abstention, ParticipantKey, Score
 
 Event = Mapping[str, Any]
-"""JSON-safe. `type` is one of score, abstention, verdict, alert, joined, left; then `call`,
-`participant` and the fields of that type."""
+"""JSON-safe. `type` is one of score, abstention, verdict, alert, joined, left, drill; then `call`,
+`participant` and the fields of that type. An alert has an `event_id`, ascending."""
 
 QUEUE_EVENTS: Final = 256
 """A listener: four seconds of a full monitor (64 participants); a slower one loses the oldest."""

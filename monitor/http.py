@@ -14,6 +14,8 @@ from monitor.archive import Archive
 from monitor.calls import Calls
 from monitor.calls_http import calls_routes
 from monitor.config import Config
+from monitor.drills import Drills
+from monitor.drills_http import drills_routes
 from monitor.episodes_http import episodes_routes
 from monitor.event_stream import event_stream
 from monitor.events import Event, EventBus
@@ -52,6 +54,7 @@ class Parts:
     publications: Publications
     calls: Calls
     archive: Archive
+    drills: Drills
     bus: EventBus
     metrics: Metrics
     executor: Executor
@@ -69,6 +72,7 @@ def create_app(parts: Parts) -> FastAPI:
         _protected_routes(parts),
         calls_routes(parts.calls, parts.config),
         episodes_routes(parts.archive),
+        drills_routes(parts.drills, parts.config),
     ):
         app.include_router(router, dependencies=[Depends(check_token)])
     return app

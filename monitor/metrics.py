@@ -64,6 +64,7 @@ class Metrics:
         self._abstained = self._counter(catalogue.ABSTAINED)
         self._alerts = self._counter(catalogue.ALERTS)
         self._drill_alerts = self._counter(catalogue.DRILL_ALERTS)
+        self._drills = self._counter(catalogue.DRILLS)
         self._pictures = self._counter(catalogue.PICTURES)
         self._deliveries = self._counter(catalogue.DELIVERIES)
         self._events_dropped = self._counter(catalogue.EVENTS_DROPPED)
@@ -119,6 +120,9 @@ class Metrics:
         """The engine's thread is done with everybody's `windows` of one hop."""
         self._step.observe(seconds)
         self._batch.observe(windows)
+
+    def drill_ended(self, outcome: str) -> None:
+        self._drills.labels(outcome).inc()
 
     def alert_raised(self, kind: str, *, drill: bool = False) -> None:
         """Drills are counted apart: nobody is woken by one."""

@@ -91,10 +91,6 @@ class Outbox:
         since = [message.since_s for message in tuple(self._messages.values())]
         return Waiting(len(since), self._clock() - min(since) if since else 0.0)
 
-    def outcome_of(self, seq: int) -> str:
-        """ "waiting", or "done" where it is no longer."""
-        return "waiting" if seq in self._messages else "done"
-
     async def run(self) -> None:
         """Delivers until cancelled, or until the receiver answers 410 (gone)."""
         try:

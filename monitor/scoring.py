@@ -18,6 +18,7 @@ from engines.engine import Engine, EngineError
 from monitor.alerts import Alerter
 from monitor.buffers import Snapshot, judge
 from monitor.config import ScoringConfig
+from monitor.drills import Drills
 from monitor.events import EventBus, abstention_event, score_event, verdict_event
 from monitor.metrics import Metrics
 from monitor.sessions import Registry, Session
@@ -160,6 +161,7 @@ class ScoringLoop:
         metrics: Metrics,
         alerter: Alerter,
         hear: Callable[[float], Awaitable[None]],
+        drills: Drills | None = None,
     ) -> None:
         self._registry = registry
         self._scorer = scorer
@@ -169,6 +171,7 @@ class ScoringLoop:
         self._metrics = metrics
         self._alerter = alerter
         self._hear = hear
+        self._drills = drills
         self._job: asyncio.Task[None] | None = None
         self._begun_s: float | None = None  # of the step that the engine is at
         self._steps = 0
@@ -215,7 +218,12 @@ class ScoringLoop:
         if sessions or not self.engine_up:
             await self._hear(end_s)
             snapshots = [s.buffer.snapshot(end_s) async for s in _in_breaths(sessions)]
-            step = self._step(executor, sessions, snapshots)
+            copies = self._drills.copies(snapshots) if self._drills else []
+            step = self._step(
+                executor,
+                [*sessions, *(session for session, _ in copies)],
+                [*snapshots, *(snapshot for _, snapshot in copies)],
+            )
             self._job = asyncio.create_task(step, name="scoring step")
 
     async def _skip(self, end_s: float) -> None:
@@ -239,7 +247,9 @@ class ScoringLoop:
         self._metrics.engine_stepped(self._clock() - begun_s, scored)
         self._note_engine(evaluation.error)
         async for session, step in _in_breaths(zip(sessions, evaluation.steps, strict=True)):
-            if self._registry.get(session.key) is session:  # who left meanwhile has no result
+            if session.drill and self._drills:
+                await self._drills.take(session, step.result, step.speech, step.coverage)
+            elif self._registry.get(session.key) is session:  # who left meanwhile has no result
                 await self._apply(session, step)
         self._steps += 1
         if self._steps % DRIFT_EVERY == 0:

@@ -25,6 +25,7 @@ from monitor.calls import Calls
 from monitor.config import Config
 from monitor.cpu import StageCpu
 from monitor.delivery import Delivery
+from monitor.drills import Drills
 from monitor.events import EventBus, joined_event, left_event
 from monitor.evidence import Evidence
 from monitor.face_worker import FaceWorker
@@ -158,9 +159,11 @@ class Service:
         async def hear(end_s: float) -> None:
             await receiving.hear([*publications.media(), *calls.media()], end_s)
 
+        drills = Drills(registry, alerter, delivery.archive, bus, metrics, self._clock)
+        stack.push_async_callback(drills.close)
         scorer = Scorer(engine, config.scoring.faces_per_window, checkpoint.info.config.front_end)
         scoring = ScoringLoop(
-            registry, scorer, config.scoring, self._clock, bus, metrics, alerter, hear
+            registry, scorer, config.scoring, self._clock, bus, metrics, alerter, hear, drills
         )
         metrics.queue_ages({"engine": scoring.step_age_s, "faces": lambda: self._age_s(faces)})
         self._own(scoring.run(), "scoring")
@@ -176,6 +179,7 @@ class Service:
             publications=publications,
             calls=calls,
             archive=delivery.archive,
+            drills=drills,
             bus=bus,
             metrics=metrics,
             executor=executor,

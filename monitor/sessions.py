@@ -65,6 +65,13 @@ class Session:
                 self.verdict = self._without_score(result)
         return self.verdict
 
+    def take_over(self, other: "Session", decider: Decider) -> None:
+        """Goes on from what is known of `other`; `decider` is a copy of that one's."""
+        self.decider, self.verdict = decider, decider.verdict
+        self.scored, self.abstained = other.scored, other.abstained.copy()
+        self.similarities = other.similarities.copy()
+        self.last_end_s = other.last_end_s
+
     def _without_score(self, abstention: Abstention) -> Verdict:
         """While the engine is down nobody vouches for the last verdict, so there is none; the
         decider keeps what it knew and resumes from there."""

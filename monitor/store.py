@@ -120,6 +120,16 @@ class Store:
                 (attempts, due, seq, target),
             )
 
+    def abandon(self, targets: Sequence[str]) -> int:
+        """Drops what waits for anybody but `targets`; how many messages that were."""
+        others = ", ".join("?" * len(targets))
+        with self._writing():
+            return self._db.execute(
+                "UPDATE outbox SET state = 'dropped' WHERE state = 'waiting' "
+                f"AND target NOT IN ({others})",
+                tuple(targets),
+            ).rowcount
+
     def pending(self, target: str) -> list[Pending]:
         """In the order of the alerts."""
         rows = self._db.execute(
@@ -154,6 +164,21 @@ class Store:
             (since, call, call, limit),
         ).fetchall()
         return [self._episode(*row) for row in rows]
+
+    def episode(self, episode: str) -> dict[str, Any] | None:
+        """As in `episodes`, and `targets`: what became of the message of its first alert to each of
+        them."""
+        row = self._db.execute(
+            "SELECT id, closed, last FROM episodes WHERE id = ?", (episode,)
+        ).fetchone()
+        if row is None:
+            return None
+        targets = self._db.execute(
+            "SELECT target, state FROM outbox WHERE seq = "
+            "(SELECT min(seq) FROM alerts WHERE episode = ?) ORDER BY target",
+            (episode,),
+        )
+        return {**self._episode(*row), "targets": dict(targets.fetchall())}
 
     def prune(self, oldest: float) -> None:
         """Forgets closed episodes that ended before `oldest`, seconds since 1970, and more of the

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import resource
 import sqlite3
 import threading
 import time
@@ -57,6 +59,7 @@ async def test_what_is_added_is_on_disk_when_it_says_so(path: Path) -> None:
         assert archive.on_disk
         assert archive.trouble == ""
     assert path.parent.stat().st_mode & 0o077 == 0
+    assert os.stat(path).st_mode & 0o077 == 0
 
 
 async def test_numbers_ascend_whatever_the_clock_does(path: Path) -> None:
@@ -205,6 +208,25 @@ async def test_a_disk_that_hangs_holds_up_nobody(
         gate.set()
         assert await hanging
         assert [await one for one in later] == [True, True, False, False, False]
+
+
+async def test_a_file_that_may_not_grow_is_a_full_disk(path: Path) -> None:
+    """The kernel refuses the writes, as it does on a disk that takes no more."""
+    async with opened(path) as archive:
+        await archive.add(1, alert(1), [])
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, limits[1]))
+        try:
+            kept_on_disk = [
+                await archive.add(n, alert(n, text="x" * 9000), []) for n in range(2, 9)
+            ]
+            assert archive.trouble
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert kept_on_disk[-1] is False
+        assert await archive.add(9, alert(9), [])
+        assert archive.trouble == ""
+        assert await kept(archive) == list(range(1, 10))
 
 
 async def test_troubles_are_logged_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -79,6 +79,20 @@ def test_open_episodes_come_with_their_newest_alert() -> None:
     store.close()
 
 
+def test_what_waits_for_somebody_who_is_set_no_more_is_dropped() -> None:
+    store = Store(MEMORY, 8)
+    store.add(1, alert(1), ["a", "b", "c"])
+    assert store.abandon(["b"]) == 2
+    assert (states(store, "a"), states(store, "b")) == ([], [1])
+    assert store.abandon([]) == 1
+    assert store.abandon([]) == 0
+    episode = store.episode("episode1")
+    assert episode is not None
+    assert episode["targets"] == dict.fromkeys("abc", "dropped")
+    assert store.episode("episode2") is None
+    store.close()
+
+
 def test_the_old_is_forgotten_but_not_what_waits_or_is_open() -> None:
     store = Store(MEMORY, 8)
     store.add(1, alert(0), ["a"])
