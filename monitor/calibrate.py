@@ -67,7 +67,7 @@ def refitted(calls: Calls, checkpoint: Checkpoint) -> DecisionModel:
     base = checkpoint.info.decision
     if base is None:
         raise ConfigError("these weights hold no decision to start from (vfd-train calibrate)")
-    genuine = genuine_of(calls.windows())
+    genuine = genuine_of(calls.windows(), base)
     model = dataclasses.replace(
         base,
         person_mean=genuine.mean,

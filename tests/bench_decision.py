@@ -94,7 +94,7 @@ def detectors(limits: DecisionLimits, fitted_on: Callers) -> dict[str, Maker]:
     windows, jumps = scored_windows_of(score_table(fitted_on))
     rates = point.false_alarms_per_1000_hours, point.false_alarms_per_1000_people
     peaks = mean_peaks(
-        genuine_of(windows_of(windows, jumps, real=True)),
+        genuine_of(windows_of(windows, jumps, real=True), model),
         PEOPLE,
         HOURS_OF_A_PERSON,
         round(3_600 * SCORED_SHARE),

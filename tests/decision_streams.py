@@ -161,7 +161,7 @@ class Detector:
         self._mean = mean
         self._point = point
         self._value = Mean(mean[0]) if mean is not None else None
-        self._evidence = Evidence(model, point.allowance, (people,))
+        self._evidence = Evidence(model, point.allowance, point.change_allowance, (people,))
 
     def take(self, step: Step) -> None:
         if self._value is not None:

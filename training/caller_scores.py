@@ -1,10 +1,10 @@
 """Callers as a table of scores, which a decision is fitted to.
 
-Of every person both takes as they are; of one in five the voice of the first with the face of the
-second, as when a camera is moved in a call; of one in five the other way round, as when another
-microphone is taken; and the voice of the first with the faces of two others (swaps). Column `jump`:
-by how much more one of voice and face differs from the rest of its take than the other does
-(`vfd.own`); of a swap, from the person's own.
+Of every person both takes as they are; the voice of the first with the face of the second, as when
+a camera is moved in a call; the other way round, as when another microphone is taken; and the voice
+of the first with the faces of two others (swaps). Column `jump`: by how much more one of voice and
+face differs from the rest of its take than the other does (`vfd.own`); of a swap, from the person's
+own.
 """
 
 from typing import Any, Final
@@ -18,7 +18,6 @@ from training.score_files import ScoreTable
 Vectors = NDArray[np.floating[Any]]
 
 JUMP: Final = "jump"
-MOVED: Final = 5  # one in so many people
 SWAPS: Final = 2
 LOOK_OF_WINDOW: Final = np.arange(WINDOWS) * LOOKS // WINDOWS  # a new face every two seconds
 
@@ -27,13 +26,12 @@ def score_table(callers: Callers) -> ScoreTable:
     """WINDOWS rows a stream."""
     seeds = callers.seed.astype(str)
     everybody = np.arange(len(callers))
-    camera, microphone = everybody[::MOVED], everybody[1::MOVED]
     strangers = [np.roll(everybody, shift) for shift in range(1, SWAPS + 1)]
     parts = [
         _stream(callers, everybody, everybody, 0, 0),
         _stream(callers, everybody, everybody, 1, 1),
-        _stream(callers, camera, camera, 0, 1),
-        _stream(callers, microphone, microphone, 1, 0),
+        _stream(callers, everybody, everybody, 0, 1),
+        _stream(callers, everybody, everybody, 1, 0),
         *(_stream(callers, everybody, others, 0, 0) for others in strangers),
     ]
     voice, face, clip, score, jump, time_s = (

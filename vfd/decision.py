@@ -94,7 +94,8 @@ class Decider:
         self._ratios: dict[Signal, float] = {}
         self._evidence: Evidence | None = None
         if limits.model is not None and limits.operating_point is not None:
-            self._evidence = Evidence(limits.model, limits.operating_point.allowance)
+            point = limits.operating_point
+            self._evidence = Evidence(limits.model, point.allowance, point.change_allowance)
         self.verdict = Verdict(State.UNKNOWN, None, start_s, UnknownReason.TOO_FEW_WINDOWS)
 
     @property

@@ -25,7 +25,7 @@ class OperatingPoint:
 
     Thresholds: `identity` and `change` of the cumulative sums, `slow` of the long mean; None where
     the signal cannot reach the rates with any use. `allowance`: nats that an atypical person is
-    granted in every window.
+    granted in every window, `change_allowance` somebody whose camera or microphone is moved.
     """
 
     false_alarms_per_1000_hours: float
@@ -33,6 +33,7 @@ class OperatingPoint:
     caught: float | None = None
     caught_change: float | None = None
     allowance: float = 0.0
+    change_allowance: float = 0.0
     identity: float | None = None
     slow: float | None = None
     change: float | None = None

@@ -9,8 +9,9 @@ Three statistics, each in nats:
 - **identity**: a cumulative sum (CUSUM, Page 1954) of the log-likelihood ratio of each window
   above an allowance for atypical people, clipped, never below zero.
 - **slow**: a long mean of the ratio, the backstop for weak fakes that hover at the allowance.
-- **change**: a cumulative sum of the evidence that this is no longer who it was: a fall against the
-  participant's own bounded baseline, and a jump of one of the two embeddings.
+- **change**: a cumulative sum of the evidence that this is no longer who it was, above an allowance
+  for cameras and microphones that are moved: a fall against the participant's own bounded baseline,
+  and a jump of one of the two embeddings.
 
 Clipping keeps a single window, however wild, from deciding alone.
 """
@@ -38,15 +39,21 @@ CAP: Final = 60.0
 
 
 class Evidence:
-    """`allowances` broadcasts against (...): a simulation tries several at once."""
+    """Allowances of identity and of change broadcast against (...): a simulation tries several at
+    once."""
 
     def __init__(
-        self, model: DecisionModel, allowances: float | Values, shape: tuple[int, ...] = ()
+        self,
+        model: DecisionModel,
+        allowance: float | Values,
+        change_allowance: float | Values,
+        shape: tuple[int, ...] = (),
     ) -> None:
         self._model = model
-        self._allowances = np.asarray(allowances, np.float64)
-        self.identity: Values = np.zeros(np.broadcast_shapes(self._allowances.shape, shape))
-        self.change: Values = np.zeros(shape)
+        self._allowance = np.asarray(allowance, np.float64)
+        self._change_allowance = np.asarray(change_allowance, np.float64)
+        self.identity: Values = np.zeros(np.broadcast_shapes(self._allowance.shape, shape))
+        self.change: Values = np.zeros(np.broadcast_shapes(self._change_allowance.shape, shape))
         self.baseline: Values = np.zeros(shape)
         self._ratio: Values = np.zeros(shape)
         self._windows: Values = np.zeros(shape)
@@ -68,7 +75,7 @@ class Evidence:
         `jump` as in `vfd.own`, in [0, 2]."""
         step = np.asarray(step_s, np.float64)
         ratio = self._model.slope * (self._model.centre - similarity)
-        excess = np.clip(ratio - self._allowances, -CLIP, CLIP)
+        excess = np.clip(ratio - self._allowance, -CLIP, CLIP)
         self.identity = np.clip(self.identity + step * excess, 0.0, CAP)
         self._take_change(np.asarray(similarity), jump, step)
         self._windows = self._windows + (step > 0)
@@ -80,8 +87,8 @@ class Evidence:
     def _take_change(self, similarity: Values, jump: float | Values, step: Values) -> None:
         model, told = self._model, self._windows >= BASELINE_AFTER
         fall = self.baseline - similarity
-        change = model.fall_weight * fall + model.jump_weight * jump - model.change_bias
-        bounded = np.where(told, np.clip(change, -CLIP, CLIP), 0.0)
+        ratio = model.fall_weight * fall + model.jump_weight * jump - model.change_bias
+        bounded = np.where(told, np.clip(ratio - self._change_allowance, -CLIP, CLIP), 0.0)
         self.change = np.clip(self.change + step * bounded, 0.0, CAP)
         slowly = np.clip(-fall, -BASELINE_STEP, BASELINE_STEP) / BASELINE_S
         at_first = -fall / (self._windows + 1.0)

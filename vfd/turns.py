@@ -44,10 +44,11 @@ def fit_decision(scored: ScoredWindows, jump: Floats | None = None, seed: int = 
     Raises ValueError for fewer than LEAST_PEOPLE genuine people, and where swaps score no lower.
     """
     jumps = np.zeros(len(scored.score)) if jump is None else jump
-    genuine = genuine_of(windows_of(scored, jumps, real=True))
+    evidence = evidence_of(scored, jumps)
+    genuine = genuine_of(windows_of(scored, jumps, real=True), evidence)
     swaps = swaps_of(windows_of(scored, jumps, real=False))
     model = dataclasses.replace(
-        evidence_of(scored, jumps),
+        evidence,
         person_mean=genuine.mean,
         person_sd=genuine.person_sd,
         swap_jump=float(np.median(swaps.jumps)),
@@ -104,7 +105,7 @@ def _falls(scored: ScoredWindows) -> Floats:
     return np.asarray(means[person] - scored.score)
 
 
-def genuine_of(windows: Windows) -> Genuine:
+def genuine_of(windows: Windows, model: DecisionModel) -> Genuine:
     """A person's level is the mean of those of their streams; what streams of one person differ by
     is the call's. Raises ValueError for fewer than LEAST_PEOPLE people."""
     level = to_level(windows.score)
@@ -121,12 +122,16 @@ def genuine_of(windows: Windows) -> Genuine:
     call_2 = float(np.square(of_stream - means[owner]).sum() / freedom)
     person_2 = max(float(means.var(ddof=1)) - call_2 * float((1 / calls).mean()), 0.0)
     turns, jumps = _turns(windows, level - of_stream[stream])
+    usual = np.bincount(person, windows.score) / np.bincount(person)
+    fall = usual[person] - windows.score
+    ratio = model.fall_weight * fall + model.jump_weight * windows.jump - model.change_bias
     return Genuine(
         mean=float(means.mean()),
         person_sd=float(np.sqrt(person_2)),
         call_sd=float(np.sqrt(call_2)),
         turns=turns,
         jumps=jumps,
+        changes=np.bincount(stream, ratio) / np.bincount(stream),
         people=people,
         hours=len(level) * HOP_S / 3_600,
     )
