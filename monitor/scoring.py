@@ -21,6 +21,7 @@ from monitor.config import ScoringConfig
 from monitor.events import EventBus, abstention_event, score_event, verdict_event
 from monitor.metrics import Metrics
 from monitor.sessions import Registry, Session
+from vfd.cross_talk import is_cross_talk, sound_of
 from vfd.front_ends import FRONT_ENDS
 from vfd.types import Abstention, FaceFrame, Reason, Score, Window
 
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 MAX_MISSED_HOPS: Final = 60
 """Counted after the event loop stood still; a longer stop (a suspended host) is not made up for."""
+MIN_OTHER_SPEECH: Final = 0.1
+"""Of a window of somebody whose voice may come back from another's loudspeaker."""
 
 
 class Scorer:
@@ -105,12 +108,36 @@ class Evaluation:
     error: Exception | None = None
 
 
+def without_cross_talk(
+    snapshots: Sequence[Snapshot], judged: Sequence[Window | Abstention]
+) -> list[Window | Abstention]:
+    """What was judged of `snapshots`, but for windows whose voice is the loudspeaker of somebody
+    else in the same call. Nobody is compared with who does not speak."""
+    calls: dict[str, list[int]] = {}
+    for index, item in enumerate(judged):
+        if item.speech >= MIN_OTHER_SPEECH:
+            calls.setdefault(item.key.call, []).append(index)
+    kept = list(judged)
+    for speakers in calls.values():
+        if len(speakers) < 2:
+            continue
+        sounds = {index: sound_of(snapshots[index].audio) for index in speakers}
+        for index, heard in sounds.items():
+            item = judged[index]
+            others = [sound for other, sound in sounds.items() if other != index]
+            if isinstance(item, Window) and is_cross_talk(heard, others):
+                kept[index] = Abstention(
+                    item.key, item.end_s, Reason.CROSS_TALK, item.speech, item.coverage
+                )
+    return kept
+
+
 def evaluate(scorer: Scorer, snapshots: Sequence[Snapshot], *, probe: bool = False) -> Evaluation:
     """Judges and scores, live and for files alike. `probe`: try the engine even where there is
     nothing to score. Never raises."""
     judged: list[Window | Abstention] = []
     try:
-        judged = [judge(snapshot) for snapshot in snapshots]
+        judged = without_cross_talk(snapshots, [judge(snapshot) for snapshot in snapshots])
         windows = [item for item in judged if isinstance(item, Window)]
         if probe and not windows:
             scorer.probe()
