@@ -6,12 +6,23 @@ A participant has at most one picture waiting; participants take turns in the or
 import asyncio
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from monitor.metrics import Metrics
 from monitor.sessions import Session
 from vfd.finder import FaceFinder
+from vfd.mouth import mouth_contrast
 from vfd.types import FaceFrame, ParticipantKey, Reason, Rgb
+
+MAX_BEFORE: Final = 10
+"""Pictures that wait for the mouth to be looked at: half a second of them."""
+
+Moments = tuple[tuple[float, Rgb], ...]
+"""Pictures with their times, the newest last."""
+Mouth = list[tuple[float, float]]
+"""Times and `vfd.mouth.mouth_contrast`."""
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +32,7 @@ class _Picture:
     session: Session
     time_s: float
     rgb: Rgb
+    before: Moments
 
 
 class FaceWorker:
@@ -37,16 +49,21 @@ class FaceWorker:
         self._thread = threading.Thread(target=self._work, name="faces")
         self._thread.start()
 
-    def submit(self, session: Session, time_s: float, rgb: Rgb) -> None:
-        """Asks for the face in `rgb` (height, width, 3) uint8, seen at `time_s`. Never blocks; a
-        picture of the same participant that still waits is replaced."""
+    def submit(
+        self, session: Session, time_s: float, rgb: Rgb, before: Sequence[tuple[float, Rgb]] = ()
+    ) -> None:
+        """Asks for the face in `rgb` (height, width, 3) uint8, seen at `time_s`, and, where there
+        are pictures `before` it, for the mouth in all of them. Never blocks; a picture of the same
+        participant that still waits is replaced, and those before it wait on."""
         with self._changed:
             if self._closing:
                 return
-            replaced = session.key in self._waiting
-            self._waiting[session.key] = _Picture(session, time_s, rgb)
+            replaced = self._waiting.get(session.key)
+            earlier = replaced.before if replaced is not None else ()
+            moments = (*earlier, *before)[-MAX_BEFORE:]
+            self._waiting[session.key] = _Picture(session, time_s, rgb, moments)
             self._changed.notify()
-        if replaced:
+        if replaced is not None:
             self._metrics.picture_skipped()
 
     async def close(self) -> None:
@@ -61,13 +78,26 @@ class FaceWorker:
     def _work(self) -> None:
         while (picture := self._next()) is not None:
             try:
-                found = self._finder.find(picture.rgb, picture.time_s)
+                found, mouth = self._look(picture)
             except Exception:
                 logger.exception("looking for a face failed; the picture is skipped")
                 self._metrics.picture_failed()
                 continue
-            self._loop.call_soon_threadsafe(self._deliver, picture, found)
+            self._loop.call_soon_threadsafe(self._deliver, picture, found, mouth)
         self._loop.call_soon_threadsafe(self._ended.set)
+
+    def _look(self, picture: _Picture) -> tuple[FaceFrame | Reason, Mouth]:
+        """Points found in the newest picture serve those before it too: lips move faster than
+        heads, and finding faces is what costs."""
+        rgb, time_s = picture.rgb, picture.time_s
+        if not picture.before:
+            return self._finder.find(rgb, time_s), []
+        face = self._finder.alone(rgb)
+        if isinstance(face, Reason):
+            return face, []
+        moments = (*picture.before, (time_s, rgb))
+        mouth = [(at_s, mouth_contrast(earlier, face)) for at_s, earlier in moments]
+        return self._finder.cut(rgb, face, time_s), mouth
 
     def _next(self) -> _Picture | None:
         with self._changed:
@@ -77,8 +107,10 @@ class FaceWorker:
                 return None
             return self._waiting.pop(next(iter(self._waiting)))
 
-    def _deliver(self, picture: _Picture, found: FaceFrame | Reason) -> None:
+    def _deliver(self, picture: _Picture, found: FaceFrame | Reason, mouth: Mouth) -> None:
         buffer = picture.session.buffer
+        for time_s, contrast in mouth:
+            buffer.write_mouth(time_s, contrast)
         if isinstance(found, Reason):
             buffer.note_rejected(picture.time_s, found)
             self._metrics.face_rejected(found)

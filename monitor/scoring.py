@@ -19,11 +19,13 @@ from monitor.alerts import Alerter
 from monitor.buffers import Snapshot, judge
 from monitor.config import ScoringConfig
 from monitor.events import EventBus, abstention_event, score_event, verdict_event
+from monitor.lip_watch import LipWatch
 from monitor.metrics import Metrics
 from monitor.sessions import Registry, Session
 from vfd.cross_talk import is_cross_talk, sound_of
 from vfd.front_ends import FRONT_ENDS
-from vfd.types import Abstention, FaceFrame, Reason, Score, Window
+from vfd.lips import move_with
+from vfd.types import WINDOW_S, Abstention, FaceFrame, Reason, Score, Window
 
 logger = logging.getLogger(__name__)
 
@@ -92,11 +94,13 @@ class Scorer:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The outcome for one participant; `speech` and `coverage` as in Window."""
+    """The outcome for one participant; `speech` and `coverage` as in Window. `moved`: whether the
+    lips moved with the voice, where that was seen."""
 
     result: Score | Abstention
     speech: float
     coverage: float
+    moved: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +151,29 @@ def evaluate(scorer: Scorer, snapshots: Sequence[Snapshot], *, probe: bool = Fal
         return Evaluation([Step(a, 0.0, 0.0) for a in down], error)
     return Evaluation(
         [
-            Step(next(scores) if isinstance(item, Window) else item, item.speech, item.coverage)
-            for item in judged
+            Step(next(scores), item.speech, item.coverage, _lips_moved(snapshot))
+            if isinstance(item, Window)
+            else Step(item, item.speech, item.coverage)
+            for item, snapshot in zip(judged, snapshots, strict=True)
         ]
     )
+
+
+def _lips_moved(snapshot: Snapshot) -> bool | None:
+    if not len(snapshot.mouth):  # as mostly
+        return None
+    start_s = snapshot.end_s - WINDOW_S
+    return move_with(snapshot.mouth - (start_s, 0.0), snapshot.audio)
+
+
+def as_seen(step: Step, lips: LipWatch) -> Score | Abstention:
+    """The result of `step`, but for a score of a voice that is not that of the face."""
+    result = step.result
+    lips.take(result.end_s, step.moved)
+    if isinstance(result, Score) and lips.off_screen(result.end_s):
+        reason = Reason.SPEAKER_OFF_SCREEN
+        return Abstention(result.key, result.end_s, reason, step.speech, step.coverage)
+    return result
 
 
 class ScoringLoop:
@@ -247,7 +270,7 @@ class ScoringLoop:
             logger.error("the engine failed and is tried again every hop", exc_info=error)
 
     async def _apply(self, session: Session, step: Step) -> None:
-        result, before = step.result, session.verdict
+        result, before = as_seen(step, session.lips), session.verdict
         verdict = session.apply(result, speech=step.speech, coverage=step.coverage)
         if isinstance(result, Score):
             latency_s = self._clock() - result.end_s

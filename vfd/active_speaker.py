@@ -107,7 +107,7 @@ class SpeakerFinder:
             series = np.array(mouth)
             times_s = series[:, 0] - start_s
             inside = (times_s >= 0) & (times_s < WINDOW_S)
-            if _is_dense(times_s[inside]):
+            if is_dense(times_s[inside]):
                 known[track] = times_s[inside], series[inside, 1]
             else:
                 unknown |= bool(inside.any())
@@ -139,7 +139,7 @@ def agreement(times_s: Floats, mouth: Floats, envelope: Floats) -> float:
     return max(0.0, float((voices @ mouth / np.sqrt(np.maximum(power, 1e-12))).max()))
 
 
-def _is_dense(times_s: Floats) -> bool:
+def is_dense(times_s: Floats) -> bool:
     """Whether pictures at these times of a window show a mouth all through it."""
     gaps = np.diff(times_s, prepend=0.0, append=WINDOW_S)
     return len(times_s) >= MIN_PICTURES and bool(gaps.max() <= MAX_GAP_S)

@@ -96,13 +96,22 @@ class Decider:
         self._high_s: float | None = None  # the same above match_above
         self.verdict = Verdict(State.UNKNOWN, None, start_s, UnknownReason.TOO_FEW_WINDOWS)
 
-    def update(self, end_s: float, similarity: float | None) -> Verdict:
+    @property
+    def suspect_below(self) -> float:
+        return self._limits.suspect_below
+
+    def update(self, end_s: float, similarity: float | None, *, hold: bool = False) -> Verdict:
         """Takes the outcome of the window that ends at `end_s`: a similarity in [-1, 1], or None
-        for an abstention."""
+        for an abstention. `hold`: a suspicion is not to become a mismatch yet."""
         self._forget(end_s)
         if similarity is not None:
-            self._take(end_s, similarity)
+            self._take(end_s, similarity, hold)
         return self.verdict
+
+    def retract(self, end_s: float) -> None:
+        """What was scored was not this person's voice: nothing is known any more."""
+        self._clear()
+        self._enter(end_s, State.UNKNOWN, UnknownReason.TOO_FEW_WINDOWS)
 
     def pause(self, seconds: float) -> None:
         """Nobody could look for `seconds`: what is known is no older for it."""
@@ -112,11 +121,14 @@ class Decider:
     def _forget(self, end_s: float) -> None:
         if self._last_score_s is None or end_s - self._last_score_s <= self._limits.forget_after_s:
             return
-        self._mean, self._weight, self._windows = None, 0.0, 0
-        self._last_score_s = self._low_s = self._high_s = None
+        self._clear()
         self._enter(end_s, State.UNKNOWN, UnknownReason.NO_RECENT_WINDOWS)
 
-    def _take(self, end_s: float, similarity: float) -> None:
+    def _clear(self) -> None:
+        self._mean, self._weight, self._windows = None, 0.0, 0
+        self._last_score_s = self._low_s = self._high_s = None
+
+    def _take(self, end_s: float, similarity: float, hold: bool) -> None:
         step_s = FIRST_STEP_S
         if self._last_score_s is not None:
             step_s = min(max(end_s - self._last_score_s, 0.0), MAX_STEP_S)
@@ -128,7 +140,7 @@ class Decider:
             return
         self._low_s = _stay(self._low_s, mean < self._limits.suspect_below, step_s)
         self._high_s = _stay(self._high_s, mean > self._limits.match_above, step_s)
-        state = self._next_state()
+        state = self._next_state(hold)
         self._enter(end_s, state, UnknownReason.WEAK_EVIDENCE if state is State.UNKNOWN else None)
 
     def _smooth(self, similarity: float, step_s: float) -> float:
@@ -142,7 +154,7 @@ class Decider:
         self._mean = previous + share * (similarity - previous)
         return self._mean
 
-    def _next_state(self) -> State:
+    def _next_state(self, hold: bool) -> State:
         state = self.verdict.state
         if state is State.MISMATCH:
             recovered = self._high_s is not None and self._high_s >= self._limits.recover_after_s
@@ -151,7 +163,8 @@ class Decider:
             return State.MATCH
         if self._low_s is None:
             return state
-        return State.MISMATCH if self._low_s >= self._limits.mismatch_after_s else State.SUSPECT
+        ripe = self._low_s >= self._limits.mismatch_after_s and not hold
+        return State.MISMATCH if ripe else State.SUSPECT
 
     def _enter(self, end_s: float, state: State, reason: UnknownReason | None) -> None:
         old = self.verdict
