@@ -214,3 +214,22 @@ def test_genuine_people_hardly_ever_alarm() -> None:
     print(f"alarmed: {len(alarmed)} of 200 people in 10 minutes each, at deviations {alarmed}")
     assert len(alarmed) <= 4
     assert all(deviation < -1.5 for deviation in alarmed)
+
+
+def test_a_suspicion_that_is_held_becomes_a_mismatch_as_soon_as_it_may() -> None:
+    decider = Decider(LIMITS)
+    held = [decider.update(float(n), -0.3, hold=True).state for n in range(8)]
+    assert held[2:] == [State.SUSPECT] * 6
+    assert decider.update(8.0, -0.3).state is State.MISMATCH
+    assert decider.update(9.0, -0.3, hold=True).state is State.MISMATCH
+
+
+def test_what_is_retracted_was_never_scored() -> None:
+    decider = Decider(LIMITS)
+    for n in range(5):
+        decider.update(float(n), -0.3, hold=True)
+    decider.retract(5.0)
+    assert decider.verdict == Verdict(State.UNKNOWN, None, 5.0, UnknownReason.TOO_FEW_WINDOWS)
+    later = [decider.update(6.0 + n, 0.6) for n in range(3)]
+    assert [v.state for v in later] == [State.UNKNOWN, State.UNKNOWN, State.MATCH]
+    assert later[-1].statistic == pytest.approx(0.6)

@@ -39,11 +39,13 @@ class Faces:
     """Keeps what it is asked to look at."""
 
     pictures: list[tuple[float, Rgb]] = field(default_factory=list)
+    before: list[tuple[float, Rgb]] = field(default_factory=list)
 
     def submit(
         self, session: Session, time_s: float, rgb: Rgb, before: Sequence[tuple[float, Rgb]] = ()
     ) -> None:
         self.pictures.append((time_s, rgb))
+        self.before += before
 
 
 @dataclass
