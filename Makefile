@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := torch>=2.11,<2.14
 
-.PHONY: demo test check bench-demo bench-engines bench-scoring bench-speaker bench-receiver bench-receiver-accuracy gpu-check clean
+.PHONY: demo test check bench-demo bench-engines bench-scoring bench-speaker bench-cross-talk bench-receiver bench-receiver-accuracy gpu-check clean
 
 demo: .venv/.demo  ## a live call of four people, one of whom is swapped (SEED=, JSON=, KEEP=1)
 	$(BIN)/vfd-monitor demo $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
@@ -30,6 +30,9 @@ bench-scoring: .venv/.dev  ## participants on one engine thread, into monitor/re
 
 bench-speaker: .venv/.dev  ## who speaks in mixed streams, into training/reports/speaker.md
 	$(BIN)/python -m tests.bench_speaker
+
+bench-cross-talk: .venv/.dev  ## the loudspeaker of others, by its level, into training/reports/cross-talk.md
+	$(BIN)/python -m tests.bench_cross_talk
 
 bench-receiver: .venv/.dev  ## the receiver alone on a core, into monitor/reports/receiver.md
 	$(BIN)/python -m tests.bench_receiver

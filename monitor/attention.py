@@ -10,8 +10,8 @@ CALM_FACTOR: Final = 2.0
 BUSY_FACTOR: Final = 2.0
 AGE_MARGIN_S: Final = 1.5
 """Between the longest interval and `face_max_age_s`: a request, its answer, and one hop."""
-BURST_S: Final = 3.0
-BURST_EVERY_S: Final = 15.0  # of one participant; each costs some 150 ms of CPU
+BURST_S: Final = 4.0  # two or three windows whose pictures suffice (vfd.lips)
+BURST_EVERY_S: Final = 15.0  # of one participant; each costs some 200 ms of CPU
 SUSPECT_EVERY_S: Final = 5.0
 """Of a suspect: an early burst over a score that was low by chance must not cost a later, needed
 one."""

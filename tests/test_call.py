@@ -95,13 +95,14 @@ def test_every_trouble_is_had_by_one_of_two(monkeypatch: pytest.MonkeyPatch) -> 
 
         return draw
 
-    for name in ("overhearing", "off_screen", "two_faces", "swapped"):
+    for name in ("overhearing", "off_screen", "interpreted", "two_faces", "swapped"):
         monkeypatch.setattr(call, name, drawn_as(name))
     cast = draw_cast(1)
     drawn = {t: render_trouble(cast, 1, t) for t in Trouble}
     assert [set(loops) - {NAMES[0]} for loops, _ in drawn.values()] == [
         {HALF_SILENT},
         {SWAPPED},
+        {HALF_SILENT},
         {HALF_SILENT},
         {HALF_SILENT},
     ]
@@ -111,6 +112,7 @@ def test_every_trouble_is_had_by_one_of_two(monkeypatch: pytest.MonkeyPatch) -> 
         "overhearing",
         "swapped",
         "off_screen",
+        "interpreted",
         "two_faces",
     ]
     _, shown, heard, _ = had[3]

@@ -28,8 +28,14 @@ def test_a_mouth_that_moves_with_the_voice_speaks(seed: int) -> None:
 
 def test_mouths_that_move_to_other_words_do_not() -> None:
     found = [move_with(mouth(syllables(k)), voice(syllables(100 + k))) for k in range(20)]
-    assert found.count(False) >= 15
+    assert found.count(False) >= 13
     assert found.count(True) <= 1
+
+
+def test_lips_that_are_late_still_move_with_the_voice() -> None:
+    curve = syllables(2)
+    late = np.concatenate([curve[:20], curve[:-20]])
+    assert move_with(mouth(late), voice(curve)) is True
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -81,8 +81,9 @@ async def test_the_loudspeaker_of_others_accuses_nobody() -> None:
     assert seen.scored[HALF_SILENT] >= 5  # while they speak themselves
 
 
-async def test_nor_does_a_voice_beside_the_camera() -> None:
-    seen = await hold(Trouble.OFF_SCREEN)
+@pytest.mark.parametrize("trouble", [Trouble.OFF_SCREEN, Trouble.INTERPRETER])
+async def test_nor_does_a_voice_beside_the_camera(trouble: Trouble) -> None:
+    seen = await hold(trouble)
     assert seen.alerts == []
     assert "suspect" in seen.states[HALF_SILENT]  # the scores alone would have done it
     assert "mismatch" not in seen.states[HALF_SILENT]

@@ -39,6 +39,7 @@ from training.troubles import (
     ECHO_DB,
     MILD_ECHO_DB,
     Trouble,
+    interpreted,
     off_screen,
     overhearing,
     swapped,
@@ -115,6 +116,8 @@ def render_trouble(
             return loops, swapped(loop, people[SWAPPED], cast.donor, seed + 3)
         case Trouble.OFF_SCREEN:
             loops[HALF_SILENT] = off_screen(cast.donor, people[SWAPPED], seed + 2)
+        case Trouble.INTERPRETER:
+            loops[HALF_SILENT] = interpreted(cast.donor, people[SWAPPED], seed + 2)
         case Trouble.TWO_FACES:
             loops[HALF_SILENT] = two_faces((people[HALF_SILENT], cast.donor), seed + 2)
     return loops, None

@@ -26,11 +26,13 @@ MILD_ECHO_DB: Final = -12.0
 class Trouble(StrEnum):
     """ECHO: a microphone hears the loudspeaker, also while its owner is silent. MILD_ECHO: it does,
     softly, and its owner's face is swapped. OFF_SCREEN: somebody beside the camera speaks, whoever
-    is in the picture does not. TWO_FACES: two people share a camera and take turns."""
+    is in the picture does not. INTERPRETER: they do, but another is heard. TWO_FACES: two people
+    share a camera and take turns."""
 
     ECHO = "echo"
     MILD_ECHO = "mild-echo"
     OFF_SCREEN = "off-screen"
+    INTERPRETER = "interpreter"
     TWO_FACES = "two-faces"
 
 
@@ -58,6 +60,13 @@ def off_screen(person: Person, voice: Person, seed: int) -> TalkingLoop:
     speech = utter(voice.voice, LOOP_S, 1.0, seed)
     shut = np.zeros_like(speech.mouth_open)
     return TalkingLoop(tuple(film(person.face, shut, seed)), _coded(speech.audio))
+
+
+def interpreted(person: Person, voice: Person, seed: int) -> TalkingLoop:
+    """`voice` is heard, while the mouth of `person` moves to words of their own."""
+    said = utter(person.voice, LOOP_S, 1.0, seed)
+    heard = utter(voice.voice, LOOP_S, 1.0, seed + 100)
+    return TalkingLoop(tuple(film(person.face, said.mouth_open, seed)), _coded(heard.audio))
 
 
 def two_faces(people: tuple[Person, Person], seed: int) -> TalkingLoop:

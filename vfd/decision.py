@@ -5,7 +5,8 @@ Pure: time is passed in, nothing is read from a clock. The rules, in order:
 - The statistic is an exponentially weighted mean of the similarities. Its time is *scored* time: a
   second without a score leaves it where it is, so silence never moves anybody towards a match.
 - No verdict before `min_windows` scores; all is forgotten after `forget_after_s` without one.
-- Below `suspect_below`: suspect. Staying there for `mismatch_after_s` of scored time: mismatch.
+- Below `suspect_below`: suspect. Staying there for `mismatch_after_s` of scored time: mismatch,
+  once nobody holds it back.
 - Above `match_above`: match, at once from unknown or suspect. A mismatch is left only after
   `recover_after_s` of scored time up there.
 - Between the two the state holds. Unknown holds too: it never becomes a match for want of evidence.
