@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := torch>=2.11,<2.14
 
-.PHONY: demo test check bench-engines bench-alerting gpu-check bench-demo bench-scoring bench-speaker bench-mixed bench-receiver bench-receiver-accuracy ops bench-room bench-streams clean
+.PHONY: demo test check bench-engines bench-alerting gpu-check bench-demo bench-scoring bench-speaker bench-mixed bench-cross-talk bench-receiver bench-receiver-accuracy ops bench-room bench-streams clean
 
 demo: .venv/.demo  ## a live call of four people, one of whom is swapped (SEED=, JSON=, KEEP=1)
 	$(BIN)/vfd-monitor demo $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
@@ -36,6 +36,9 @@ bench-speaker: .venv/.dev  ## who speaks in mixed streams, into training/reports
 
 bench-mixed: .venv/.dev  ## the same through the whole monitor, into monitor/reports/mixed.md
 	$(BIN)/python -m tests.bench_mixed
+
+bench-cross-talk: .venv/.dev  ## the loudspeaker of others, by its level, into training/reports/cross-talk.md
+	$(BIN)/python -m tests.bench_cross_talk
 
 bench-receiver: .venv/.dev  ## the receiver alone on a core, into monitor/reports/receiver.md
 	$(BIN)/python -m tests.bench_receiver

@@ -155,6 +155,10 @@ class PlainFinder(FaceFinder):
         crop = np.full((224, 224, 3), round(float(rgb.mean())), np.uint8)
         return FaceFrame(time_s, crop, Box(0, 0, 90, 90), 0.8)
 
+    def alone(self, rgb: Rgb) -> Face | Reason:
+        """Asked during a burst: it has no mouth to be looked at."""
+        return Reason.FACE_OCCLUDED
+
 
 @asynccontextmanager
 async def monitor(

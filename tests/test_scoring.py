@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from monitor.alerts import Alerter
+from monitor.buffers import MAX_MOUTHS
 from monitor.config import Config, MetricsConfig, ScoringConfig
 from monitor.cpu import StageCpu
 from monitor.events import Event, EventBus, Subscription
@@ -31,9 +32,19 @@ from tests.fakes import (
     until,
     voice,
 )
+from tests.test_cross_talk import said
+from training.echo import loudspeaker
 from vfd.decision import State, UnknownReason
 from vfd.mel import mel128
-from vfd.types import Abstention, FaceFrame, ParticipantKey, Reason, Score, Window
+from vfd.types import (
+    SAMPLE_RATE_HZ,
+    Abstention,
+    FaceFrame,
+    ParticipantKey,
+    Reason,
+    Score,
+    Window,
+)
 
 HOP_S = 0.2  # the loop in a fifth of the time
 
@@ -173,9 +184,13 @@ class Monitor:
     async def hear(self, end_s: float) -> None:
         self.heard_s.append(end_s)
 
-    def talking(self, key: ParticipantKey = ALICE, grey: int = 160) -> Session:
-        """Somebody whose sound and pictures already lie there for the next second."""
-        return talking(self.registry, key, time.monotonic() + 1.0, grey)
+    def talking(
+        self, key: ParticipantKey = ALICE, grey: int = 160, end_s: float | None = None
+    ) -> Session:
+        """Somebody whose sound and pictures already lie there for the next second. All have one
+        voice: two in a call who do not begin at once are taken for an echo."""
+        end_s = time.monotonic() + 1.0 if end_s is None else end_s
+        return talking(self.registry, key, end_s, grey)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Subscription]:
@@ -203,8 +218,9 @@ def of(kind: str, **fields: object) -> Callable[[Event], bool]:
 
 async def test_every_hop_scores_everybody_in_one_batch() -> None:
     monitor = Monitor(FakeEngine())
-    monitor.talking(ALICE, 160)
-    monitor.talking(BOB, 80)
+    end_s = time.monotonic() + 1.0
+    monitor.talking(ALICE, 160, end_s)
+    monitor.talking(BOB, 80, end_s)
     async with monitor.running() as events:
         ends = []
         for _ in range(3):
@@ -329,3 +345,34 @@ async def test_an_empty_monitor_does_nothing() -> None:
     async with monitor.running():
         await asyncio.sleep(0.3)
     assert monitor.engine.voice_batches == []
+
+
+def test_the_echo_of_somebody_else_in_the_call_has_no_score() -> None:
+    other, alice = (said(seed)[: 4 * SAMPLE_RATE_HZ] for seed in (1, 2))
+    echo = loudspeaker(other, 0.2, np.random.default_rng(3))
+    registry = Registry(Config(), LIMITS)
+    elsewhere = ParticipantKey("retro", "carol")
+    voices = {BOB: other, ALICE: echo, elsewhere: echo, ParticipantKey("retro", "dan"): alice}
+    for key, audio in voices.items():
+        session = registry.join(key, 0.0)
+        session.buffer.write_audio(0.0, audio)
+        show(session.buffer, 0.0, 4.0, 160)
+    snapshots = [s.buffer.snapshot(4.0) for s in registry.sessions()]
+    steps = evaluate(Scorer(FakeEngine(), 1), snapshots).steps
+    assert isinstance(steps[0].result, Score)
+    assert isinstance(steps[1].result, Abstention)
+    assert steps[1].result.reason is Reason.CROSS_TALK
+    assert steps[1].result.speech > 0.4
+    assert all(isinstance(step.result, Score) for step in steps[2:])  # another call
+
+
+async def test_the_score_of_a_voice_beside_the_camera_counts_as_none() -> None:
+    monitor = Monitor(FakeEngine())
+    session = monitor.talking(ALICE, 80)
+    start_s = time.monotonic() - 3.5
+    for n in range(MAX_MOUTHS):
+        session.buffer.write_mouth(start_s + n / 20, 0.1)
+    async with monitor.running() as events:
+        await first(events, of("abstention", participant="alice", reason="speaker_off_screen"))
+    assert session.lips.off_screen(time.monotonic())
+    assert session.scored == 0

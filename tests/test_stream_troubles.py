@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,7 +55,9 @@ class NoRoom:
 class NoFaces:
     """No picture gets here."""
 
-    def submit(self, session: Session, time_s: float, rgb: Rgb) -> None:
+    def submit(
+        self, session: Session, time_s: float, rgb: Rgb, before: Sequence[tuple[float, Rgb]] = ()
+    ) -> None:
         """Never called."""
         raise AssertionError
 
