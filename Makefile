@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := torch>=2.11,<2.14
 
-.PHONY: demo test check bench-demo bench-engines bench-scoring bench-speaker bench-receiver bench-receiver-accuracy bench-alerting gpu-check ops clean
+.PHONY: demo test check bench-engines bench-alerting gpu-check bench-demo bench-scoring bench-speaker bench-mixed bench-receiver bench-receiver-accuracy ops bench-room bench-streams clean
 
 demo: .venv/.demo  ## a live call of four people, one of whom is swapped (SEED=, JSON=, KEEP=1)
 	$(BIN)/vfd-monitor demo $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
@@ -34,6 +34,9 @@ bench-scoring: .venv/.dev  ## participants on one engine thread, into monitor/re
 bench-speaker: .venv/.dev  ## who speaks in mixed streams, into training/reports/speaker.md
 	$(BIN)/python -m tests.bench_speaker
 
+bench-mixed: .venv/.dev  ## the same through the whole monitor, into monitor/reports/mixed.md
+	$(BIN)/python -m tests.bench_mixed
+
 bench-receiver: .venv/.dev  ## the receiver alone on a core, into monitor/reports/receiver.md
 	$(BIN)/python -m tests.bench_receiver
 
@@ -42,6 +45,12 @@ bench-receiver-accuracy: .venv/.dev  ## full decoding against keyframes, in accu
 
 ops: .venv/.dev  ## METRICS.md and the Grafana dashboards, into monitor/ops
 	$(BIN)/python -m monitor.ops.dashboards
+
+bench-room: .venv/.dev  ## thirty people in a Janus room, into monitor/reports/rooms.md
+	$(BIN)/python -m tests.bench_rooms
+
+bench-streams: .venv/.dev  ## RTMP and HLS for five minutes, into monitor/reports/streams.md
+	$(BIN)/python -m tests.bench_streams
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
@@ -57,5 +66,5 @@ clean:
 # torch first: a build for this machine must be chosen before anything else asks for one.
 .venv/.dev: pyproject.toml | .venv/bin/python
 	$(BIN)/pip install --quiet '$(TORCH)'
-	$(BIN)/pip install --quiet --editable '.[demo,training,ray,bench,int8,ops,dev]'
+	$(BIN)/pip install --quiet --editable '.[demo,training,ray,bench,int8,livekit,ops,dev]'
 	touch $@ .venv/.demo

@@ -190,8 +190,8 @@ def _import(options: argparse.Namespace) -> int:
         commit="unknown",
     )
     notes = [
-        "no calibration is in it: verdicts stay unknown until decision.suspect_below and "
-        "decision.match_above are set",
+        'no calibration is in it: verdicts stay unknown unless decision.rule is "paper" and '
+        "decision.suspect_below and decision.match_above are set",
         "the authors give these weights no licence",
         "our face alignment is not theirs: measure before you rely on a score",
     ]

@@ -46,12 +46,7 @@ def explain(
     Runs each tower MASKS times; the same pair has the same explanation. Raises EngineError.
     """
     (voice,), (face,) = engine.embed_voice(spectrogram[None]), engine.embed_faces(crop[None])
-    face_map = _map(
-        FACE_GRID,
-        lambda cells: hide_face(crop, cells),
-        lambda crops: engine.embed_faces(crops) @ voice,
-        engine.best_batch,
-    )
+    face_map = _face_map(engine, voice, crop)
     voice_map = _map(
         VOICE_GRID,
         lambda cells: hide_voice(spectrogram, cells),
@@ -59,6 +54,21 @@ def explain(
         engine.best_batch,
     )
     return Explanation(float(voice @ face), face_map, voice_map)
+
+
+def explain_face(engine: Engine, spectrogram: NDArray[np.float32], crop: NDArray[np.uint8]) -> Map:
+    """The part of `explain` about the face, which costs a fifth of it. Raises EngineError."""
+    (voice,) = engine.embed_voice(spectrogram[None])
+    return _face_map(engine, voice, crop)
+
+
+def _face_map(engine: Engine, voice: NDArray[np.float32], crop: NDArray[np.uint8]) -> Map:
+    return _map(
+        FACE_GRID,
+        lambda cells: hide_face(crop, cells),
+        lambda crops: engine.embed_faces(crops) @ voice,
+        engine.best_batch,
+    )
 
 
 def hide_face(crop: NDArray[np.uint8], cells: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -89,8 +89,8 @@ def _calibration(calibration: Calibration) -> dict[str, float] | None:
 def _calibration_lines(calibration: Mapping[str, float] | None) -> list[str]:
     if calibration is None:
         return [
-            "calibration       none: verdicts stay unknown until decision.suspect_below and "
-            "decision.match_above are set"
+            'calibration       none: verdicts stay unknown unless decision.rule is "paper" and '
+            "decision.suspect_below and decision.match_above are set"
         ]
     return [
         f"threshold         {calibration['threshold']:.3f}",

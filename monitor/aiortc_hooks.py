@@ -20,8 +20,13 @@ from aioice.candidate import candidate_foundation, candidate_priority
 from aioice.ice import Connection, StunProtocol, server_reflexive_candidate
 from aioice.stun import TransactionError
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCRtpTransceiver
-from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtcdtlstransport import (
+    RTCCertificate,
+    RTCDtlsTransport,
+    SRTPProtectionProfile,
+)
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
+from OpenSSL import SSL
 
 from monitor.datagrams import Endpoint, MediaSink, Pump
 from monitor.rtp_session import SrtpError
@@ -30,6 +35,12 @@ from monitor.rtp_source import Kind, PayloadFormat
 TESTED: Final = {"aiortc": "1.16", "aioice": "0.13"}
 MAX_ADDRESSES: Final = 8  # of this machine: every one is a socket a participant and a candidate
 STUN_TIMEOUT_S: Final = 3.0  # negotiation as a whole has 5 s
+
+CIPHERS: Final = (
+    b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:"
+    b"ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:"  # those above are the stack's own
+    b"ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-CHACHA20-POLY1305"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +86,16 @@ class DtlsSrtp:
         pair.protocol.transport.sendto(protected, pair.remote_addr)
 
 
+class Certificate(RTCCertificate):
+    """Gets along with peers whose own certificate is RSA, such as GStreamer up to 1.22: as the
+    client of the handshake the stack offers them no cipher that they could use."""
+
+    def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
+        context = super()._create_ssl_context(srtp_profiles)
+        context.set_cipher_list(CIPHERS)
+        return context
+
+
 class MediaPeer(RTCPeerConnection):
     """A peer connection that only receives, and hands packets over as they come.
 
@@ -93,6 +114,7 @@ class MediaPeer(RTCPeerConnection):
         self._network = network
         self._on_open = on_open
         super().__init__(configuration)
+        self._RTCPeerConnection__certificates = [Certificate.generateCertificate()]
 
     def _RTCPeerConnection__createDtlsTransport(self) -> RTCDtlsTransport:  # noqa: N802
         create = super()._RTCPeerConnection__createDtlsTransport  # type: ignore[misc]

@@ -157,8 +157,9 @@ class AlertmanagerSink:
         return {
             "labels": {
                 "alertname": ALERT_NAME,
-                "severity": "critical",
+                "severity": "none" if alert.drill else "critical",
                 "source": "vfd-monitor",
+                "drill": "true" if alert.drill else "false",
                 "call": alert.call,
                 "participant": alert.participant,
             },

@@ -1,17 +1,28 @@
 """The parts that `serve` and `watch` share, made from the configuration in the one same way."""
 
-from dataclasses import asdict, fields
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Final
 
 from engines.engine import Engine
 from engines.load import load_engine
-from monitor.config import Config, ConfigError
-from vfd.checkpoint import Checkpoint, load_checkpoint, shipped_checkpoint_path
-from vfd.decision import DecisionLimits, limits_from_calibration
+from monitor.config import Config, ConfigError, DecisionConfig
+from monitor.override import read_override
+from vfd.checkpoint import UNCALIBRATED, Checkpoint, load_checkpoint, shipped_checkpoint_path
 from vfd.faces import MtcnnDetector
 from vfd.finder import FaceFinder
+from vfd.limits import DecisionLimits, paper_limits, sequential_limits
+from vfd.operating import DecisionModel
 from vfd.quality import QualityLimits
 from vfd.still import StillDetector
+
+DURATIONS: Final = (
+    "smoothing_s",
+    "mismatch_after_s",
+    "recover_after_s",
+    "min_windows",
+    "forget_after_s",
+)
 
 
 def configured_checkpoint(config: Config) -> Checkpoint:
@@ -28,19 +39,38 @@ def configured_engine(config: Config, checkpoint: Checkpoint) -> Engine:
 
 
 def decision_limits(config: Config, checkpoint: Checkpoint) -> DecisionLimits:
-    """Of the checkpoint's calibration, where the configuration sets nothing else. Raises
-    ConfigError for settings that contradict it."""
+    """By the rule, the rates and the calibration that section `decision` asks for. Weights without
+    a calibration leave everything unknown. Raises ConfigError naming the field."""
+    asked, calibration = config.decision, checkpoint.info.calibration
+    known = None if calibration == UNCALIBRATED else calibration
     try:
-        return limits_from_calibration(checkpoint.info.calibration, **asdict(config.decision))
+        if asked.rule == "paper":
+            limits = paper_limits(known, asked.suspect_below, asked.match_above)
+        elif (model := decision_model(asked, checkpoint)) is None:
+            limits = paper_limits(None)
+        else:
+            rates = asked.false_alarms_per_1000_hours, asked.false_alarms_per_1000_people
+            limits = sequential_limits(model, *rates)
+        return replace(limits, **{name: getattr(asked, name) for name in DURATIONS})
     except ValueError as error:
-        raise ConfigError(f"decision: {error}") from error
+        raise ConfigError(f"decision.{error}") from error
+
+
+def decision_model(asked: DecisionConfig, checkpoint: Checkpoint) -> DecisionModel | None:
+    """The user's own, else the checkpoint's. Raises ConfigError naming the file and the field."""
+    if not asked.calibration:
+        return checkpoint.info.decision
+    try:
+        return read_override(Path(asked.calibration), checkpoint.sha256)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"decision.calibration = {asked.calibration!r}: {error}") from error
 
 
 def face_finder(config: Config) -> FaceFinder:
     faces = config.faces
     limits = {field.name: getattr(faces, field.name) for field in fields(QualityLimits)}
     detector = MtcnnDetector(threads=faces.detector_threads, min_score=faces.min_score)
-    return FaceFinder(StillDetector(detector), QualityLimits(**limits))
+    return FaceFinder(StillDetector(detector), QualityLimits(**limits), moving=detector)
 
 
 def delivery_allowed(config: Config, checkpoint: Checkpoint) -> bool:

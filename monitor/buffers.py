@@ -4,6 +4,7 @@ The buffer is the only queue between network and model: it overwrites the oldest
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,10 +30,16 @@ MARGIN_S: Final = 2.0
 RING_SAMPLES: Final = WINDOW_SAMPLES + round(MARGIN_S * SAMPLE_RATE_HZ)
 MAX_FACES: Final = 16
 """8 s at two faces a second, more than `face_max_age_s`; 2.4 MB a participant."""
+MAX_LOOKS: Final = 32  # of one window, even if a face is looked for every 0.1 s
 FRESH_FACE_S: Final = 1.0
 """Among faces this fresh the best picture goes first; a better but older one would show somebody
 who may have been replaced since."""
 VIDEO_PAUSE_S: Final = 2.0
+
+
+Withheld = Callable[[Audio, float], Reason | None]
+"""Why the voice in a window, (WINDOW_SAMPLES,) from the given time on, is not that of a participant
+who shares sound and picture with others; None if it is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +49,8 @@ class Snapshot:
     `audio` (48000,) float32, holes zero; `received` (48000,) bool. `faces` by time, none newer than
     `end_s`. `last_video_s`: the newest picture of any kind. `rejected`: the newest refusal.
     `skew_s`: how much later than the sound the pictures of the same instant come, where known.
+    `withheld`: None where everything that is heard counts as theirs.
+    `untaken`: "audio", "video": what is sent in a codec that we lack, so that none of it comes.
     """
 
     key: ParticipantKey
@@ -52,7 +61,9 @@ class Snapshot:
     last_video_s: float | None
     rejected: tuple[float, Reason] | None
     skew_s: float | None
+    untaken: frozenset[str]
     scoring: ScoringConfig
+    withheld: Withheld | None = None
 
 
 class ParticipantBuffer:
@@ -67,7 +78,16 @@ class ParticipantBuffer:
         self._faces: deque[FaceFrame] = deque(maxlen=MAX_FACES)
         self._last_video_s: float | None = None
         self._rejected: tuple[float, Reason] | None = None
+        self._looked_at: deque[tuple[float, bool]] = deque(maxlen=MAX_LOOKS)
         self.skew_s: float | None = None
+        self.withheld: Withheld | None = None
+        self.untaken: frozenset[str] = frozenset()
+        """See `Snapshot`."""
+
+    @property
+    def rejected(self) -> tuple[float, Reason] | None:
+        """The newest picture that showed no usable face."""
+        return self._rejected
 
     def write_audio(self, time_s: float, samples: Audio) -> None:
         """Places `samples` (any number, float32 in [-1, 1]) so that the first lies at `time_s`.
@@ -102,6 +122,19 @@ class ParticipantBuffer:
             self._rejected = (time_s, reason)
         self.note_video(time_s)
 
+    def note_look(self, time_s: float, found: FaceFrame | Reason) -> None:
+        """What came of looking for a face in the picture of `time_s`."""
+        if isinstance(found, Reason):
+            self.note_rejected(time_s, found)
+        else:
+            self.write_face(found)
+        self._looked_at.append((time_s, not isinstance(found, Reason)))
+
+    def share_with_face(self, since_s: float) -> float:
+        """In [0, 1], of the pictures looked at since then; 0 if there were none."""
+        seen = [usable for time_s, usable in self._looked_at if time_s >= since_s]
+        return sum(seen) / len(seen) if seen else 0.0
+
     def note_skew(self, skew_s: float | None) -> None:
         """How much later than the sound the pictures of the same instant come; None: not known."""
         self.skew_s = skew_s
@@ -129,7 +162,9 @@ class ParticipantBuffer:
             last_video_s=self._last_video_s,
             rejected=self._rejected,
             skew_s=self.skew_s,
+            untaken=self.untaken,
             scoring=self._scoring,
+            withheld=self.withheld,
         )
 
     def _make_room(self, start: int, count: int) -> int:
@@ -173,11 +208,14 @@ def judge(snapshot: Snapshot) -> Window | Abstention:
     scoring = snapshot.scoring
     coverage = float(np.count_nonzero(snapshot.received)) / WINDOW_SAMPLES
     if coverage < scoring.min_coverage:
-        reason = Reason.AUDIO_GAP if coverage > 0 else Reason.NO_AUDIO
+        reason = Reason.AUDIO_GAP if coverage > 0 else _reason_without_sound(snapshot)
         return Abstention(snapshot.key, snapshot.end_s, reason, coverage=coverage)
     speech = speech_share(snapshot.audio)
     if speech < scoring.min_speech:
         return Abstention(snapshot.key, snapshot.end_s, Reason.NO_SPEECH, speech, coverage)
+    if (withheld := _withheld(snapshot)) is not None:
+        own = 0.0 if withheld is Reason.NO_SPEECH else speech
+        return Abstention(snapshot.key, snapshot.end_s, withheld, own, coverage)
     faces = rank_faces(snapshot)
     skewed = snapshot.skew_s is not None and abs(snapshot.skew_s) > scoring.max_av_skew_s
     if skewed and (faces or not _paused(snapshot)):  # what is known of it is as old as the video
@@ -196,6 +234,15 @@ def judge(snapshot: Snapshot) -> Window | Abstention:
     )
 
 
+def _withheld(snapshot: Snapshot) -> Reason | None:
+    """Why the voice that is heard is not scored with this participant's face."""
+    if snapshot.withheld is None:
+        return None
+    if _paused(snapshot):
+        return Reason.VIDEO_PAUSED
+    return snapshot.withheld(snapshot.audio, snapshot.end_s - WINDOW_S)
+
+
 def rank_faces(snapshot: Snapshot) -> tuple[FaceFrame, ...]:
     """Faces of at most `face_max_age_s`, best first: those of the last `FRESH_FACE_S` by quality,
     then the older ones from the newest."""
@@ -212,9 +259,13 @@ def _paused(snapshot: Snapshot) -> bool:
     return last_s is not None and snapshot.end_s - last_s > VIDEO_PAUSE_S
 
 
+def _reason_without_sound(snapshot: Snapshot) -> Reason:
+    return Reason.CODEC_UNSUPPORTED if "audio" in snapshot.untaken else Reason.NO_AUDIO
+
+
 def _reason_without_face(snapshot: Snapshot) -> Reason:
     if snapshot.last_video_s is None:
-        return Reason.NO_VIDEO
+        return Reason.CODEC_UNSUPPORTED if "video" in snapshot.untaken else Reason.NO_VIDEO
     if _paused(snapshot):
         return Reason.VIDEO_PAUSED
     newest_face_s = snapshot.faces[-1].time_s if snapshot.faces else None

@@ -2,6 +2,7 @@
 
     whep+https://[TOKEN@]HOST/PATH          a stream that somebody plays to us over WHEP
     janus+wss://HOST[/PATH]/ROOM[?pin=PIN]  a VideoRoom of Janus
+    livekit+wss://HOST[/PATH]?token=TOKEN   the room of LiveKit that the token is for
     rtmp: rtmps: rtsp: rtsps: udp: http: https:, a path    whatever FFmpeg reads; .sdp: plain RTP
 
 A secret never leaves this module but inside the URL: `shown` is what everybody else may see.
@@ -16,7 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from monitor.public_hosts import is_public
 
-Kind = Literal["whep", "janus", "stream", "rtp"]
+Kind = Literal["whep", "janus", "livekit", "stream", "rtp"]
 STREAM_SCHEMES: Final = ("rtmp", "rtmps", "rtsp", "rtsps", "udp", "http", "https")
 MAX_CHARACTERS: Final = 2_048
 _SLUG: Final = re.compile(r"[^a-z0-9]+")
@@ -90,9 +91,11 @@ def _kind(parts: SplitResult, shown: str) -> Kind:
             if not parts.path.rsplit("/", 1)[-1]:
                 raise CallUrlError(f"{shown}: the room is missing, as in janus+wss://HOST/ROOM")
             return "janus"
+        case "livekit+wss" | "livekit+ws":
+            return "livekit"
         case scheme if scheme in STREAM_SCHEMES:
             return "stream"
-    known = ", ".join(("whep+https", "janus+wss", *STREAM_SCHEMES))
+    known = ", ".join(("whep+https", "janus+wss", "livekit+wss", *STREAM_SCHEMES))
     raise CallUrlError(f"{shown}: unknown kind {parts.scheme!r}; known are {known}, and files")
 
 

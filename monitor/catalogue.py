@@ -158,6 +158,10 @@ STREAM_SKIPPED: Final = _counter(
 )
 
 ALERTS: Final = _counter("vfd_alerts_total", "alerts", "Raised, by kind.", "kind")
+DRILL_ALERTS: Final = _counter(
+    "vfd_drill_alerts_total", "alerts", "Raised by drills, which wake nobody, by kind.", "kind"
+)
+DRILLS: Final = _counter("vfd_drills_total", "drills", "Held, by outcome.", "outcome")
 DELIVERY_ENABLED: Final = _gauge(
     "vfd_alert_delivery_enabled",
     "bool",
@@ -174,6 +178,20 @@ OUTBOX_OLDEST: Final = _gauge(
     "vfd_outbox_oldest_seconds",
     "seconds",
     "Age of the oldest alert that is not delivered yet; 0 where none waits.",
+)
+OUTBOX_MESSAGES: Final = _gauge(
+    "vfd_outbox_messages", "messages", "That wait for delivery.", "webhook"
+)
+STORE_UP: Final = _gauge(
+    "vfd_store_up", "bool", "1 while alerts are written where they are meant to be."
+)
+STORE_LOST: Final = _counter(
+    "vfd_store_writes_lost_total",
+    "writes",
+    "Given up because the disk took none for too long.",
+)
+STORE_ASIDE: Final = _counter(
+    "vfd_store_set_aside_total", "stores", "That were corrupt and set aside."
 )
 EVENTS_DROPPED: Final = _counter(
     "vfd_events_dropped_total", "events", "Lost by listeners that were slow."
@@ -211,7 +229,8 @@ CATALOGUE: Final[tuple[Described, ...]] = (
     *(PARTICIPANT_SIMILARITY, PARTICIPANT_STATE, PARTICIPANT_SPEECH, SKEW),
     *(PICTURES, KEYFRAMES_REQUESTED, KEYFRAMES_RECEIVED, KEYFRAMES_DROPPED),
     *(CALLS, CALLS_JOINED, CALLS_FAILED, STREAM_LATENCY, STREAM_SKIPPED),
-    *(ALERTS, DELIVERY_ENABLED, DELIVERIES, OUTBOX_OLDEST, EVENTS_DROPPED),
+    *(ALERTS, DRILL_ALERTS, DRILLS, DELIVERY_ENABLED, DELIVERIES, EVENTS_DROPPED),
+    *(OUTBOX_OLDEST, OUTBOX_MESSAGES, STORE_UP, STORE_LOST, STORE_ASIDE),
     *(QUEUE_OLDEST, LAG, STAGE_CPU, *PROCESS),
 )
 

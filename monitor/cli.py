@@ -7,17 +7,22 @@ import sys
 from pathlib import Path
 
 from engines.engine import EngineError
-from monitor import demo, join, ops_files, watch
+from monitor import calibrate, demo, drill, history, join, ops_files, watch
 from monitor.config import Config, ConfigError
 from monitor.config_file import load_config, to_toml
 from monitor.heap import bound_heap
 from monitor.logs import set_up_logging
 from monitor.server import ListenError
 from monitor.service import Service
+from monitor.store import StoreError
 from vfd.checkpoint import CheckpointError
 from vfd.faces import DetectorError
 
 USAGE_ERROR = 2
+USER_ERRORS = (
+    *(ConfigError, CheckpointError, DetectorError, EngineError),
+    *(ListenError, StoreError),
+)
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
 
@@ -26,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     parsed = _parser().parse_args(arguments)
     try:
         code: int = parsed.run(parsed)
-    except (ConfigError, CheckpointError, DetectorError, EngineError, ListenError) as error:
+    except USER_ERRORS as error:
         print(f"vfd-monitor: {error}", file=sys.stderr)
         code = USAGE_ERROR
     except KeyboardInterrupt:  # while starting: a running service takes the signal itself
@@ -51,6 +56,15 @@ def _parser() -> argparse.ArgumentParser:
     watch_parser = commands.add_parser("watch", help="watch a file or a stream")
     watch.add_arguments(watch_parser)
     watch_parser.set_defaults(run=watch.run)
+    history_parser = commands.add_parser("history", help="show the episodes of the past")
+    history.add_arguments(history_parser)
+    history_parser.set_defaults(run=history.run)
+    fit = commands.add_parser("calibrate", help="fit error rates to your own genuine calls")
+    calibrate.add_arguments(fit)
+    fit.set_defaults(run=calibrate.run)
+    drill_parser = commands.add_parser("drill", help="prove that an alert would arrive")
+    drill.add_arguments(drill_parser)
+    drill_parser.set_defaults(run=drill.run)
     demo_parser = commands.add_parser("demo", help="watch a made-up call of four people")
     demo.add_arguments(demo_parser)
     demo_parser.set_defaults(run=demo.run)

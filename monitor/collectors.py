@@ -33,6 +33,13 @@ class Delay(NamedTuple):
     skipped_s: float
 
 
+class Waiting(NamedTuple):
+    """Messages of one webhook that were not delivered yet; `oldest_s` 0 where there are none."""
+
+    messages: int
+    oldest_s: float
+
+
 class ScrapeCollector(Collector):
     """`read` yields the families. Registering one must not read, so it describes nothing."""
 
@@ -78,6 +85,12 @@ def calls(by_state: Mapping[str, int]) -> Iterator[Metric]:
 def streams(delays: Mapping[str, Delay]) -> Iterator[Metric]:
     yield family(catalogue.STREAM_LATENCY, [((c,), d.latency_s) for c, d in delays.items()])
     yield family(catalogue.STREAM_SKIPPED, [((c,), d.skipped_s) for c, d in delays.items()])
+
+
+def outboxes(waiting: Mapping[str, Waiting]) -> Iterator[Metric]:
+    rows = [((webhook,), w.messages) for webhook, w in waiting.items()]
+    yield family(catalogue.OUTBOX_MESSAGES, rows)
+    yield single(catalogue.OUTBOX_OLDEST, max((w.oldest_s for w in waiting.values()), default=0.0))
 
 
 def queues(oldest_s: Mapping[str, Callable[[], float]]) -> Iterator[Metric]:

@@ -51,7 +51,9 @@ class JoinConfig:
     calls: tuple[str, ...] = ()
     display_name: str = "vfd-monitor (checks voice and face)"
     hidden: bool = False
+    livekit_token: str = ""
     max_calls: Annotated[int, Range(1, 1_000)] = 32
+    faces: Literal["auto", "one", "several"] = "auto"
     allow_private_targets: bool = False
 
 
@@ -101,8 +103,12 @@ class FaceConfig:
 
 @dataclass(frozen=True, slots=True)
 class DecisionConfig:
+    rule: Literal["sequential", "paper"] = "sequential"
+    false_alarms_per_1000_hours: Annotated[float, Range(0.001, 1_000.0)] = 1.0
+    false_alarms_per_1000_people: Annotated[float, Range(0.001, 1_000.0)] = 10.0
+    calibration: str = ""  # empty: the checkpoint's
     smoothing_s: Annotated[float, Range(0.1, 60.0)] = 3.0
-    suspect_below: Cosine | None = None  # None: from the checkpoint's calibration
+    suspect_below: Cosine | None = None  # None: lambda of the checkpoint's calibration
     match_above: Cosine | None = None
     mismatch_after_s: Annotated[float, Range(0.0, 600.0)] = 2.0
     recover_after_s: Annotated[float, Range(0.0, 600.0)] = 5.0
@@ -114,10 +120,28 @@ class DecisionConfig:
 class AlertConfig:
     webhook_url: str = ""
     webhook_secret: str = ""
+    webhooks: tuple[str, ...] = ()  # further ones, each "URL SECRET [SECRET]"
     queue_size: Annotated[int, Range(1, 100_000)] = 256
-    max_attempts: Annotated[int, Range(1, 20)] = 6
+    max_attempts: Annotated[int, Range(1, 20)] = 10
     timeout_s: Annotated[float, Range(0.1, 60.0)] = 5.0
     allow_private_targets: bool = False
+    close_after_s: Annotated[float, Range(0.0, 3_600.0)] = 30.0
+    absence_s: Annotated[float, Range(0.0, 3_600.0)] = 60.0
+    prior: Share = 0.0  # 0: no probability is stated
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    path: str = ""  # empty: $XDG_STATE_HOME/vfd-monitor/alerts.db; ":memory:": nothing is kept
+    retention_days: Annotated[float, Range(0.01, 3_650.0)] = 90.0
+    max_mb: Annotated[int, Range(1, 10_000)] = 64
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceConfig:
+    folder: str = ""  # empty: no pictures are kept
+    retention_days: Annotated[float, Range(0.01, 3_650.0)] = 7.0
+    max_mb: Annotated[int, Range(1, 10_000)] = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,5 +166,7 @@ class Config:
     faces: FaceConfig = field(default_factory=FaceConfig)
     decision: DecisionConfig = field(default_factory=DecisionConfig)
     alerts: AlertConfig = field(default_factory=AlertConfig)
+    store: StoreConfig = field(default_factory=StoreConfig)
+    evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     alertmanager: AlertmanagerConfig = field(default_factory=AlertmanagerConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)

@@ -16,7 +16,13 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, g
 from monitor.config import Config, ConfigError, Range
 from monitor.config_rules import check_rules
 
-SECRETS = {("server", "token"), ("join", "calls"), ("alerts", "webhook_secret")}
+SECRETS = {
+    ("server", "token"),
+    ("join", "calls"),
+    ("join", "livekit_token"),
+    ("alerts", "webhook_secret"),
+    ("alerts", "webhooks"),
+}
 UNITS = {"_s": "seconds", "_px": "pixels", "_bytes": "bytes"}
 Hints = Mapping[str, object]
 """The annotations of a section's keys."""

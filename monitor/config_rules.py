@@ -13,7 +13,7 @@ from monitor.config import (
     JoinConfig,
     ServerConfig,
 )
-from monitor.webhook import check_webhook
+from monitor.webhook import webhook_targets
 
 
 def check_rules(config: Config, where: str) -> None:
@@ -80,16 +80,19 @@ def _order_rule(config: Config) -> str:
     if config.scoring.face_max_age_s < config.scoring.face_interval_s:
         return "scoring.face_max_age_s: expected at least scoring.face_interval_s"
     below, above = decision.suspect_below, decision.match_above
+    if decision.rule != "paper" and (below, above) != (None, None):
+        name = "suspect_below" if below is not None else "match_above"
+        return f'decision.{name}: only of decision.rule = "paper"; the other takes error rates'
+    if decision.calibration and not Path(decision.calibration).is_file():
+        return f"decision.calibration = {decision.calibration!r}: expected a file that exists"
     if below is not None and above is not None and below > above:
         return "decision.suspect_below: expected at most decision.match_above"
     return ""
 
 
 def _alert_rule(alerts: AlertConfig) -> str:
-    if not alerts.webhook_url:
-        return ""
     try:
-        check_webhook(alerts)
+        webhook_targets(alerts)
     except ValueError as error:
         return str(error)
     return ""

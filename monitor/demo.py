@@ -26,6 +26,7 @@ from rich.table import Table
 
 from monitor.config import ServerConfig
 from monitor.demo_report import STAGES, Record, Summary, stage_seconds
+from monitor.store import MEMORY
 from monitor.table import participants_table
 
 START_TIMEOUT_S = 30.0
@@ -215,7 +216,11 @@ def _free_port(wanted: int) -> int:
 async def _service(port: int, log: IO[str]) -> AsyncIterator[asyncio.subprocess.Process]:
     # The demonstration is the same whatever the user's own service is set to.
     own = {key: value for key, value in os.environ.items() if not key.startswith("VFD_")}
-    environment = own | {"VFD_SERVER_HOST": "127.0.0.1", "VFD_SERVER_PORT": str(port)}
+    environment = own | {
+        "VFD_SERVER_HOST": "127.0.0.1",
+        "VFD_SERVER_PORT": str(port),
+        "VFD_STORE_PATH": MEMORY,
+    }
     command = (sys.executable, "-m", "monitor.cli", "serve")
     async with _child(command, environment, stdout=log, stderr=log) as process:
         yield process

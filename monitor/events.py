@@ -4,15 +4,15 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from monitor.metrics import Metrics
 from vfd.decision import Verdict
 from vfd.types import Abstention, ParticipantKey, Score
 
-Event = Mapping[str, str | int | float | bool | None]
-"""JSON-safe. `type` is one of score, abstention, verdict, alert, joined, left; then `call`,
-`participant` and the fields of that type."""
+Event = Mapping[str, Any]
+"""JSON-safe. `type` is one of score, abstention, verdict, alert, joined, left, drill; then `call`,
+`participant` and the fields of that type. An alert has an `event_id`, ascending."""
 
 QUEUE_EVENTS: Final = 256
 """A listener: four seconds of a full monitor (64 participants); a slower one loses the oldest."""
@@ -97,6 +97,7 @@ def score_event(score: Score, speech: float, latency_s: float) -> Event:
         **_who(score.key),
         "end_s": round(score.end_s, 3),
         "similarity": round(score.similarity, 4),
+        "jump": round(score.jump, 4),
         "faces_used": score.faces_used,
         "speech": round(speech, 3),
         "latency_s": round(latency_s, 4),
@@ -121,10 +122,18 @@ def verdict_event(key: ParticipantKey, end_s: float, verdict: Verdict) -> Event:
         **_who(key),
         "end_s": round(end_s, 3),
         "state": verdict.state.value,
-        "statistic": None if verdict.statistic is None else round(verdict.statistic, 4),
+        "statistic": _rounded(verdict.statistic),
         "since_s": round(verdict.since_s, 3),
         "reason": None if verdict.reason is None else verdict.reason.value,
+        "log_likelihood_ratio": _rounded(verdict.log_likelihood_ratio),
+        "change": _rounded(verdict.change),
+        "signal": None if verdict.signal is None else verdict.signal.value,
+        "level": verdict.level,
     }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def joined_event(key: ParticipantKey) -> Event:

@@ -1,26 +1,31 @@
 """One thread finds faces. What it cannot keep up with is replaced by newer pictures, never queued.
 
-A participant has at most one picture waiting; participants take turns in the order of asking.
+A participant has at most one picture waiting, a screen that several share a few; they take turns in
+the order of asking.
 """
 
 import asyncio
 import logging
 import threading
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Final
 
 from monitor.metrics import Metrics
+from monitor.screen import Screen, Seen
 from monitor.sessions import Session
 from vfd.finder import FaceFinder
-from vfd.types import FaceFrame, ParticipantKey, Reason, Rgb
+from vfd.types import FaceFrame, Reason, Rgb
+
+MAX_OF_A_SCREEN: Final = 4
+"""Pictures; a third of a second. Looking for faces holds up those after it, and mouths that are
+missed for longer are not known (vfd.active_speaker)."""
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Picture:
-    session: Session
-    time_s: float
-    rgb: Rgb
+Look = Callable[[FaceFinder], Callable[[], None]]
+"""Is called in the thread; what it gives back, on the event loop."""
 
 
 class FaceWorker:
@@ -30,7 +35,8 @@ class FaceWorker:
         self._finder = finder
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[ParticipantKey, _Picture] = {}  # replacing keeps the place in line
+        self._waiting: dict[object, deque[tuple[float, Look]]] = {}
+        """Time of the picture, and what to do with it; replacing keeps the place in line."""
         self._changed = threading.Condition()
         self._closing = False
         self._ended = asyncio.Event()
@@ -40,19 +46,26 @@ class FaceWorker:
     def submit(self, session: Session, time_s: float, rgb: Rgb) -> None:
         """Asks for the face in `rgb` (height, width, 3) uint8, seen at `time_s`. Never blocks; a
         picture of the same participant that still waits is replaced."""
-        with self._changed:
-            if self._closing:
-                return
-            replaced = session.key in self._waiting
-            self._waiting[session.key] = _Picture(session, time_s, rgb)
-            self._changed.notify()
-        if replaced:
-            self._metrics.picture_skipped()
+
+        def look(finder: FaceFinder) -> Callable[[], None]:
+            return partial(self._deliver, session, time_s, finder.find(rgb, time_s))
+
+        self._ask(session.key, time_s, look, at_most=1)
+
+    def watch(
+        self, screen: Screen, time_s: float, rgb: Rgb, on_seen: Callable[[Seen], None]
+    ) -> None:
+        """See `FaceSink.watch`. Never blocks; of too many that wait the oldest is left out."""
+
+        def look(finder: FaceFinder) -> Callable[[], None]:
+            return partial(self._deliver_seen, screen.look(finder, rgb, time_s), on_seen)
+
+        self._ask(screen, time_s, look, at_most=MAX_OF_A_SCREEN)
 
     def oldest_s(self) -> float | None:
         """When the picture was seen that waits the longest; None if none does."""
         with self._changed:
-            return min((picture.time_s for picture in self._waiting.values()), default=None)
+            return min((waiting[0][0] for waiting in self._waiting.values()), default=None)
 
     async def close(self) -> None:
         """Ends the thread after the picture it is at; idempotent."""
@@ -63,30 +76,55 @@ class FaceWorker:
         await self._ended.wait()
         self._thread.join()
 
+    def _ask(self, owner: object, time_s: float, look: Look, at_most: int) -> None:
+        with self._changed:
+            if self._closing:
+                return
+            waiting = self._waiting.setdefault(owner, deque())
+            replaced = len(waiting) >= at_most
+            if replaced:
+                waiting.popleft()
+            waiting.append((time_s, look))
+            self._changed.notify()
+        if replaced:
+            self._metrics.picture_skipped()
+
     def _work(self) -> None:
-        while (picture := self._next()) is not None:
+        while (look := self._next()) is not None:
             try:
-                found = self._finder.find(picture.rgb, picture.time_s)
+                deliver = look(self._finder)
             except Exception:
                 logger.exception("looking for a face failed; the picture is skipped")
                 self._metrics.picture_failed()
                 continue
-            self._loop.call_soon_threadsafe(self._deliver, picture, found)
+            self._loop.call_soon_threadsafe(deliver)
         self._loop.call_soon_threadsafe(self._ended.set)
 
-    def _next(self) -> _Picture | None:
+    def _next(self) -> Look | None:
         with self._changed:
             while not self._waiting and not self._closing:
                 self._changed.wait()
             if self._closing:
                 return None
-            return self._waiting.pop(next(iter(self._waiting)))
+            owner = next(iter(self._waiting))
+            waiting = self._waiting.pop(owner)
+            _, look = waiting.popleft()
+            if waiting:  # behind those who have not had their turn
+                self._waiting[owner] = waiting
+            return look
 
-    def _deliver(self, picture: _Picture, found: FaceFrame | Reason) -> None:
-        buffer = picture.session.buffer
+    def _deliver(self, session: Session, time_s: float, found: FaceFrame | Reason) -> None:
+        session.buffer.note_look(time_s, found)
+        self._count(found)
+
+    def _deliver_seen(self, seen: Seen | None, on_seen: Callable[[Seen], None]) -> None:
+        if seen is not None:
+            for found in seen.faces.values():
+                self._count(found)
+            on_seen(seen)
+
+    def _count(self, found: FaceFrame | Reason) -> None:
         if isinstance(found, Reason):
-            buffer.note_rejected(picture.time_s, found)
             self._metrics.face_rejected(found)
         else:
-            buffer.write_face(found)
             self._metrics.face_found()

@@ -84,6 +84,15 @@ class FileSource:
         self._sounds = SoundTrack(timeline)
         self._gate = KeyframeGate(self._video, picture_interval_s) if self.live else None
 
+    @property
+    def closely(self) -> bool:
+        """Whether there are pictures in which mouths are watched; may be set at any time."""
+        return self._pictures.closely
+
+    @closely.setter
+    def closely(self, value: bool) -> None:
+        self._pictures.closely = value
+
     def close(self) -> None:
         for container, _ in self._readings:
             container.close()
@@ -154,7 +163,7 @@ class FileSource:
         frames: Sequence[object] | None
         try:
             if self._gate is not None and packet.stream is self._video:
-                frames = self._gate.decode(packet, self.hurried)
+                frames = self._gate.decode(packet, self.hurried, self.closely)
             else:
                 frames = packet.decode()
         except av.error.FFmpegError:

@@ -2,8 +2,7 @@
 
 import asyncio
 import hmac
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,15 @@ from pathlib import Path
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 
+from monitor.archive import Archive
 from monitor.calls import Calls
 from monitor.calls_http import calls_routes
 from monitor.config import Config
-from monitor.events import EventBus
+from monitor.drills import Drills
+from monitor.drills_http import drills_routes
+from monitor.episodes_http import episodes_routes
+from monitor.event_stream import event_stream
+from monitor.events import Event, EventBus
 from monitor.metrics import Metrics
 from monitor.problems import Problem, install_problem_handlers
 from monitor.publications import Publications
@@ -22,7 +26,6 @@ from monitor.sessions import Registry, Session
 from monitor.whip import create_whip_app
 from vfd.checkpoint import Checkpoint
 
-HEARTBEAT_S = 15.0  # below the 30 s and 60 s after which proxies drop a silent connection
 STATIC = Path(__file__).parent / "static"
 PAGE_FILES = {
     "publish.html": "text/html; charset=utf-8",
@@ -50,6 +53,8 @@ class Parts:
     registry: Registry
     publications: Publications
     calls: Calls
+    archive: Archive
+    drills: Drills
     bus: EventBus
     metrics: Metrics
     executor: Executor
@@ -63,7 +68,12 @@ def create_app(parts: Parts) -> FastAPI:
     check_token = token_check(parts.config.server.token)
     app.mount("/whip", create_whip_app(parts.publications, parts.config, check_token))
     app.include_router(_open_routes(parts))
-    for router in (_protected_routes(parts), calls_routes(parts.calls, parts.config)):
+    for router in (
+        _protected_routes(parts),
+        calls_routes(parts.calls, parts.config),
+        episodes_routes(parts.archive),
+        drills_routes(parts.drills, parts.config),
+    ):
         app.include_router(router, dependencies=[Depends(check_token)])
     return app
 
@@ -85,7 +95,10 @@ def _open_routes(parts: Parts) -> APIRouter:
 
     @router.get("/healthz")
     async def alive() -> Response:
-        return JSONResponse({"status": "alive", "model": describe_model(parts.checkpoint)})
+        archive = parts.archive
+        store = {"on_disk": archive.on_disk, "trouble": archive.trouble or None}
+        model = describe_model(parts.checkpoint)
+        return JSONResponse({"status": "alive", "model": model, "store": store})
 
     @router.get("/readyz")
     async def ready() -> Response:
@@ -122,12 +135,17 @@ def _protected_routes(parts: Parts) -> APIRouter:
         return JSONResponse({"participants": [describe(s) for s in parts.registry.sessions()]})
 
     @router.get("/v1/events")
-    async def events() -> Response:
+    async def events(request: Request) -> Response:
         limit = parts.config.server.max_event_clients
         if parts.bus.listeners >= limit:
             raise Problem(503, f"{limit} clients read events already.", {"Retry-After": "10"})
         return StreamingResponse(
-            _event_stream(parts),
+            event_stream(
+                parts.bus,
+                parts.archive,
+                _snapshot(parts),
+                request.headers.get("Last-Event-ID", ""),
+            ),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store"},
         )
@@ -135,25 +153,12 @@ def _protected_routes(parts: Parts) -> APIRouter:
     return router
 
 
-async def _event_stream(parts: Parts) -> AsyncIterator[str]:
-    """First a snapshot, then everything that happens, as server-sent events."""
-    with parts.bus.subscribe() as subscription:
-        snapshot = {
-            "type": "snapshot",
-            "participants": [describe(s) for s in parts.registry.sessions()],
-            "model": describe_model(parts.checkpoint),
-        }
-        yield f"event: snapshot\ndata: {json.dumps(snapshot)}\n\n"
-        while True:
-            try:
-                async with asyncio.timeout(HEARTBEAT_S):
-                    event = await anext(subscription)
-            except TimeoutError:
-                yield ": heartbeat\n\n"
-            except StopAsyncIteration:
-                return
-            else:
-                yield f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
+def _snapshot(parts: Parts) -> Event:
+    return {
+        "type": "snapshot",
+        "participants": [describe(s) for s in parts.registry.sessions()],
+        "model": describe_model(parts.checkpoint),
+    }
 
 
 def describe_model(checkpoint: Checkpoint) -> dict[str, str | bool]:

@@ -188,7 +188,7 @@ async def janus_session(url: str, credentials: Message) -> AsyncIterator[JanusSe
 
 async def _connect(url: str) -> ClientConnection:
     try:
-        return await connect(
+        return await _Connect(
             url,
             subprotocols=[Subprotocol("janus-protocol")],
             open_timeout=CONNECT_TIMEOUT_S,
@@ -207,6 +207,15 @@ async def _connect(url: str) -> ClientConnection:
         raise SourceError(Trouble.UNREACHABLE, f"cannot be reached: {why}") from error
     except websockets.WebSocketException as error:
         raise SourceError(Trouble.PROTOCOL, f"no WebSocket: {error}"[:200]) from error
+
+
+class _Connect(connect):
+    """Goes nowhere but where it was told to: whoever may name public hosts only must not be sent
+    into our own network by one."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        """A redirect is a refusal like others."""
+        return exc
 
 
 def _ignore(_: Message) -> None:

@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Publisher:
     """Who sends, and what: `mids` of one audio and one video stream at most that we can take; empty
-    where we are not told, as in a list of participants: then all are taken."""
+    where we are not told, as in a list of participants: then all are taken. `untaken`: what they
+    send of which we can take nothing, by kind, and the codec of it."""
 
     id: str
     feed: int | str
@@ -31,15 +32,20 @@ class Publisher:
     mids: tuple[str, ...]
     audible: bool
     dummy: bool
+    untaken: dict[str, str]
 
     @staticmethod
     def of(entry: Message) -> "Publisher":
         """From Janus' own words; multistream Janus (1.0 and later) lists the streams."""
         chosen: dict[str, str] = {}
+        sent: dict[str, str] = {}
         for stream in entry.get("streams", []):
             kind, codec = stream.get("type"), str(stream.get("codec", "")).lower()
             taken = {name.lower() for name in TAKEN_CODECS.get(kind, ())}
-            if codec in taken and not stream.get("disabled"):
+            if not taken or stream.get("disabled"):
+                continue
+            sent.setdefault(kind, codec)
+            if codec in taken:
                 chosen.setdefault(kind, str(stream["mid"]))
         return Publisher(
             id=str(entry["id"]),
@@ -48,6 +54,7 @@ class Publisher:
             mids=tuple(chosen.values()),
             audible="audio" in chosen or "streams" not in entry,
             dummy=bool(entry.get("dummy")),
+            untaken={kind: codec for kind, codec in sent.items() if kind not in chosen},
         )
 
 
@@ -97,8 +104,8 @@ class Feed:
         """The `mid` of the video in the subscription; empty where there is none."""
         publisher = self._publisher
         self._ended.clear()
+        self._say_what_is_untaken()
         if not publisher.audible:
-            self._room.seat(publisher.id, publisher.name)
             self._room.follow(publisher.id, Unheard())
             return ""
         handle = self._handle = await self._session.attach()
@@ -121,6 +128,19 @@ class Feed:
         await handle.ask({"request": "start"}, {"type": "answer", "sdp": answer})
         streams = attached.get("streams", [])
         return next((str(s["mid"]) for s in streams if s.get("type") == "video"), "")
+
+    def _say_what_is_untaken(self) -> None:
+        """Takes a seat."""
+        untaken = self._publisher.untaken
+        session = self._room.seat(self._publisher.id, self._publisher.name)
+        session.buffer.untaken = frozenset(untaken)
+        for kind, codec in untaken.items():
+            logger.warning(
+                "a participant sends %s as %s, which is not taken",
+                kind,
+                codec[:16],
+                extra={"feed": self._publisher.id},
+            )
 
     async def _attend(self, video: str) -> None:
         """Asks for as much video as is needed, until the subscription ends."""

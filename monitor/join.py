@@ -14,6 +14,7 @@ from monitor.config_rules import check_rules
 from monitor.heap import bound_heap
 from monitor.logs import set_up_logging
 from monitor.service import Service
+from monitor.store import MEMORY
 
 ONCE_PATIENCE_S = 30.0
 LOOK_AROUND_S = 3.0  # from joining to saying who is there
@@ -22,7 +23,10 @@ NOT_JOINED = 1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "urls", nargs="+", metavar="URL", help="janus+wss: rtmp: rtsp: http: udp: or a file"
+        "urls",
+        nargs="+",
+        metavar="URL",
+        help="janus+wss: livekit+wss: rtmp: rtsp: http: udp: or a file",
     )
     parser.add_argument("--once", action="store_true", help="try once, say what happened, and exit")
     parser.add_argument("--config", type=Path, help="configuration file (TOML)")
@@ -50,7 +54,8 @@ async def _serve(config: Config) -> int:
 async def _once(config: Config) -> int:
     """Beside a monitor that runs already: at a port of its own."""
     own = replace(config.server, host="127.0.0.1", port=0, tls_certificate="", tls_key="")
-    service = Service(replace(config, server=own), once=True)
+    nothing_kept = replace(config.store, path=MEMORY)
+    service = Service(replace(config, server=own, store=nothing_kept), once=True)
     await service.start()
     try:
         calls = service.calls.all()

@@ -34,16 +34,18 @@ class KeyframeGate:
             context.thread_count = 1
             context.options = {"max_pixels": str(MAX_PIXELS)}
 
-    def decode(self, packet: "Packet[Any]", hurried: bool) -> Sequence[VideoFrame] | None:
+    def decode(
+        self, packet: "Packet[Any]", hurried: bool, closely: bool = False
+    ) -> Sequence[VideoFrame] | None:
         """The pictures that come out of `packet`; None: it is not worth decoding, or, where
-        `hurried`, there is no time for it."""
+        `hurried`, there is no time for it. `closely`: from the next keyframe on all are wanted."""
         stamp = packet.dts if packet.dts is not None else packet.pts
         if stamp is None or packet.time_base is None:  # the end of the track
             return _frames(packet) if self._whole else []
         time_s = float(stamp * packet.time_base)
         if packet.is_keyframe:
             self._on_keyframe(time_s)
-        self._whole = not hurried and self._goes_on(packet.is_keyframe, time_s)
+        self._whole = not hurried and self._goes_on(packet.is_keyframe, time_s, closely)
         if self._whole:
             return _frames(packet)
         if hurried or not packet.is_keyframe or time_s - self._decoded_s < self._interval_s / 2:
@@ -56,16 +58,15 @@ class KeyframeGate:
         self.keyframes_only = gap_s is not None and 0 < gap_s <= self._enough_s
         self._keyframe_s = self._waiting_since_s = time_s
 
-    def _goes_on(self, keyframe: bool, time_s: float) -> bool:
+    def _goes_on(self, keyframe: bool, time_s: float, closely: bool) -> bool:
         """Whether the run of pictures that are all decoded begins here, or continues."""
         if self._waiting_since_s is None:
             self._waiting_since_s = time_s
         waited_s = time_s - self._waiting_since_s
         if waited_s > self._enough_s:
             self.keyframes_only = False
-        if keyframe:
-            return not self.keyframes_only
-        return (self._whole and not self.keyframes_only) or waited_s > PATIENCE_S
+        all_wanted = closely or not self.keyframes_only
+        return (all_wanted and (keyframe or self._whole)) or waited_s > PATIENCE_S
 
     @property
     def _enough_s(self) -> float:

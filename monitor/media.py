@@ -1,9 +1,11 @@
 """What a receiver needs of the way in which media is taken off a connection; there are two ways."""
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from aiortc import RTCConfiguration, RTCPeerConnection
 
+from monitor.screen import Screen, Seen
 from monitor.sessions import Session
 from vfd.types import Rgb
 
@@ -12,6 +14,12 @@ class FaceSink(Protocol):
     """Takes pictures to look for faces in; must not block."""
 
     def submit(self, session: Session, time_s: float, rgb: Rgb) -> None: ...
+
+    def watch(
+        self, screen: Screen, time_s: float, rgb: Rgb, on_seen: Callable[[Seen], None]
+    ) -> None:
+        """The next picture of `screen`; what it shows is given to `on_seen` on the event loop."""
+        ...
 
 
 class Hearable(Protocol):

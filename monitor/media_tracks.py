@@ -16,6 +16,8 @@ from vfd.types import SAMPLE_RATE_HZ, Audio, Rgb
 
 MAX_LEAD_S = 4.0  # how far one track may run ahead of the other before it stops waiting for it
 MAX_SIDE_PX = 4096  # a larger picture is shrunk: 4K stays whole, and memory stays bounded
+LIPS_SIDE_PX = 960  # three people beside each other still have 30 px between their eyes
+LIPS_INTERVAL_S = 1 / 12  # mouths are told apart at 10 to 15 pictures a second (vfd.active_speaker)
 FRAME_S = 0.04  # assumed of a frame without a timestamp of its own
 MAX_BACK_S = 2.0  # timestamps that fall back further start a new timeline
 MAX_AHEAD_S = 600.0  # a hole longer than that is a broken timestamp, not a pause
@@ -36,10 +38,12 @@ class Sound:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A video frame at `time_s`; `rgb` only for the few frames in which a face is looked for."""
+    """A video frame at `time_s`; `rgb` only for the few frames in which a face is looked for,
+    `lips`, with sides of at most LIPS_SIDE_PX, only for the many in which mouths are watched."""
 
     time_s: float
     rgb: Rgb | None
+    lips: Rgb | None = None
 
     @property
     def end_s(self) -> float:
@@ -89,29 +93,47 @@ class TrackClock:
 
 
 class PictureTrack:
-    """Chooses the frames worth converting: the first one in every interval."""
+    """Chooses the frames worth converting: the first one in every interval, and in every
+    LIPS_INTERVAL_S while `closely` is set."""
 
     def __init__(self, timeline: Timeline, interval_s: float, pixel_aspect: float) -> None:
         self._clock = TrackClock(timeline)
-        self._interval_s = interval_s
+        self._faces = _Due(interval_s)
+        self._lips = _Due(LIPS_INTERVAL_S)
         self._pixel_aspect = pixel_aspect
-        self._due_s = 0.0
+        self.closely = False
 
     def items(self, frame: VideoFrame) -> Iterator[Picture]:
         time_s = self._clock.time(frame, FRAME_S)
         if time_s < 0:
             return
-        rgb = None
-        # A little early is on time: 24.999 fps must not slip a frame at every interval.
-        if time_s >= self._due_s - 1e-3:
-            self._due_s = (math.floor(time_s / self._interval_s + 1e-3) + 1) * self._interval_s
-            rgb = upright_rgb(frame, self._pixel_aspect)
-        yield Picture(time_s, rgb)
+        rgb = upright_rgb(frame, self._pixel_aspect) if self._faces.comes(time_s) else None
+        lips = None
+        if self.closely and self._lips.comes(time_s):
+            small = rgb is not None and max(rgb.shape) <= LIPS_SIDE_PX
+            lips = rgb if small else upright_rgb(frame, self._pixel_aspect, LIPS_SIDE_PX)
+        yield Picture(time_s, rgb, lips)
 
     def passed(self, packet: "Packet[Any]") -> Iterator[Picture]:
         """A picture that came and is not even decoded."""
         if packet.pts is not None:
             yield Picture(self._clock.time(packet, FRAME_S), None)
+
+
+class _Due:
+    """The first moment in every interval."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._due_s = 0.0
+
+    def comes(self, time_s: float) -> bool:
+        """Whether `time_s` is that moment."""
+        # A little early is on time: 24.999 fps must not slip a frame at every interval.
+        if time_s < self._due_s - 1e-3:
+            return False
+        self._due_s = (math.floor(time_s / self._interval_s + 1e-3) + 1) * self._interval_s
+        return True
 
 
 class SoundTrack:
@@ -176,11 +198,13 @@ class TimeOrder:
             yield heapq.heappop(self._heap)[2]
 
 
-def upright_rgb(frame: VideoFrame, pixel_aspect: float = 1.0) -> Rgb:
+def upright_rgb(
+    frame: VideoFrame, pixel_aspect: float = 1.0, max_side_px: int = MAX_SIDE_PX
+) -> Rgb:
     """(height, width, 3) uint8, turned as the file's display matrix says (phones film sideways)
     and stretched to square pixels; `pixel_aspect` is width over height of one pixel."""
     width, height = frame.width * pixel_aspect, float(frame.height)
-    shrink = min(1.0, MAX_SIDE_PX / max(width, height))
+    shrink = min(1.0, max_side_px / max(width, height))
     rgb = frame.to_ndarray(
         format="rgb24",
         width=max(1, round(width * shrink)),

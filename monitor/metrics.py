@@ -19,7 +19,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from monitor import catalogue, collectors
 from monitor.catalogue import Described
-from monitor.collectors import Delay, ScrapeCollector
+from monitor.collectors import Delay, ScrapeCollector, Waiting
 from monitor.config import MetricsConfig
 from monitor.cpu import StageCpu
 from monitor.keyframe_requests import KeyframeTally
@@ -63,6 +63,8 @@ class Metrics:
         self._scored = self._counter(catalogue.SCORED)
         self._abstained = self._counter(catalogue.ABSTAINED)
         self._alerts = self._counter(catalogue.ALERTS)
+        self._drill_alerts = self._counter(catalogue.DRILL_ALERTS)
+        self._drills = self._counter(catalogue.DRILLS)
         self._pictures = self._counter(catalogue.PICTURES)
         self._deliveries = self._counter(catalogue.DELIVERIES)
         self._events_dropped = self._counter(catalogue.EVENTS_DROPPED)
@@ -72,7 +74,9 @@ class Metrics:
         self._hop = self._gauge(catalogue.HOP)
         self._model_info = self._gauge(catalogue.MODEL_INFO)
         self._delivery_enabled = self._gauge(catalogue.DELIVERY_ENABLED)
-        self._outbox_oldest = self._gauge(catalogue.OUTBOX_OLDEST)
+        self._store_up = self._gauge(catalogue.STORE_UP)
+        self._store_lost = self._counter(catalogue.STORE_LOST)
+        self._store_aside = self._counter(catalogue.STORE_ASIDE)
         self._begin_at_zero()
         self._read(lambda: collectors.stages(cpu))
         self._read(lambda: collectors.participants(registry, config.max_participants))
@@ -94,10 +98,6 @@ class Metrics:
         """Adds how old the oldest unfinished work is, by queue, to what is exposed; once. The
         functions are called from another thread."""
         self._read(lambda: collectors.queues(oldest_s))
-
-    def outbox_age(self, oldest_s: Callable[[], float]) -> None:
-        """Where the age of the oldest alert that waits is read from, on another thread."""
-        self._outbox_oldest.set_function(oldest_s)
 
     def call_joined(self) -> None:
         self._calls_joined.inc()
@@ -121,8 +121,12 @@ class Metrics:
         self._step.observe(seconds)
         self._batch.observe(windows)
 
-    def alert_raised(self, kind: str) -> None:
-        self._alerts.labels(kind).inc()
+    def drill_ended(self, outcome: str) -> None:
+        self._drills.labels(outcome).inc()
+
+    def alert_raised(self, kind: str, *, drill: bool = False) -> None:
+        """Drills are counted apart: nobody is woken by one."""
+        (self._drill_alerts if drill else self._alerts).labels(kind).inc()
 
     def delivery(self, sink: Sink, outcome: Outcome) -> None:
         self._deliveries.labels(sink.value, outcome.value).inc()
@@ -152,6 +156,19 @@ class Metrics:
 
     def webhook_dropped(self) -> None:
         self.delivery(Sink.WEBHOOK, Outcome.DROPPED)
+
+    def count_outbox(self, waiting: Callable[[], Mapping[str, Waiting]]) -> None:
+        """Adds what waits for delivery, by webhook, to what is exposed; once."""
+        self._read(lambda: collectors.outboxes(waiting()))
+
+    def store_changed(self, up: bool) -> None:
+        self._store_up.set(1.0 if up else 0.0)
+
+    def store_write_lost(self) -> None:
+        self._store_lost.inc()
+
+    def store_set_aside(self) -> None:
+        self._store_aside.inc()
 
     def event_dropped(self) -> None:
         self._events_dropped.inc()
@@ -184,6 +201,7 @@ class Metrics:
             self._abstained.labels(reason.value)
         for kind in ALERT_KINDS:
             self._alerts.labels(kind)
+            self._drill_alerts.labels(kind)
         for trouble in Trouble:
             self._calls_failed.labels(trouble.value)
         for picture in ("face", "skipped", "failed"):

@@ -14,7 +14,7 @@ from monitor.file_source import FileSource
 from monitor.media_open import OPEN_TIMEOUT_S, MediaError
 from monitor.media_tracks import Item
 
-QUEUE_ITEMS = 256  # about four seconds of sound and pictures, eight of the latter converted
+QUEUE_ITEMS = 256  # about four seconds of sound and pictures; of the latter 8 to 48 are converted
 POLL_S = 0.1
 CLOSE_TIMEOUT_S = 1.0
 # Looking up a host name is not covered by FFmpeg's own limit.
@@ -23,8 +23,8 @@ OPEN_PATIENCE_S = OPEN_TIMEOUT_S + 10.0
 
 class ReadAhead:
     """Iterates once over the media at `location`. With `loop_s` it is played again from its start
-    until that much media time has passed. `followed`: see `FileSource`. `on_change` is called in
-    the thread, when the media is open or cannot be opened, and when the thread is done."""
+    until that much media time has passed. `followed`, `closely`: see `FileSource`. `on_change` is
+    called in the thread: the media is open, or cannot be opened; the thread is done."""
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class ReadAhead:
         loop_s: float | None = None,
         *,
         followed: bool = False,
+        closely: bool = False,
         on_change: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -52,6 +53,7 @@ class ReadAhead:
         self._interval_s = picture_interval_s
         self._loop_s = loop_s
         self._followed = followed
+        self._closely = closely
         self._on_change = on_change
         self._clock = clock
         self._earlier_errors = 0  # of the rounds before this one
@@ -148,7 +150,9 @@ class ReadAhead:
 
     def _once(self) -> Iterator[Item]:
         self._earlier_errors = self.decode_errors
-        self.source = source = FileSource(self.location, self._interval_s, followed=self._followed)
+        source = FileSource(self.location, self._interval_s, followed=self._followed)
+        source.closely = self._closely
+        self.source = source
         try:
             self.duration_s = self._loop_s or source.duration_s
             if not self.opened.is_set():

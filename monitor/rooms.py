@@ -38,6 +38,7 @@ class CallRoom:
         self._on_entered = on_entered
         self._intakes: dict[ParticipantKey, tuple[Intake, asyncio.Task[None]]] = {}
         self._seated: set[ParticipantKey] = set()
+        self._given = 0  # fresh names; a call keeps its room when it is joined again
 
     def entered(self, note: str = "") -> None:
         """See `Room.entered`."""
@@ -57,6 +58,11 @@ class CallRoom:
         session.name = readable(name)
         self._seated.add(key)
         return session
+
+    def fresh(self, stem: str) -> str:
+        """See `Room.fresh`."""
+        self._given += 1
+        return f"{stem}-{self._given}"
 
     def receiver(
         self, participant: str, name: str = "", *, may_be_silent: bool = False

@@ -18,10 +18,12 @@ from engines.engine import Engine, EngineError
 from monitor.alerts import Alerter
 from monitor.buffers import Snapshot, judge
 from monitor.config import ScoringConfig
+from monitor.drills import Drills
 from monitor.events import EventBus, abstention_event, score_event, verdict_event
 from monitor.metrics import Metrics
 from monitor.sessions import Registry, Session
 from vfd.front_ends import FRONT_ENDS
+from vfd.own import OwnMemory
 from vfd.types import Abstention, FaceFrame, Reason, Score, Window
 
 logger = logging.getLogger(__name__)
@@ -31,6 +33,9 @@ MAX_MISSED_HOPS: Final = 60
 """Counted after the event loop stood still; a longer stop (a suspended host) is not made up for."""
 BREATH: Final = 16
 """Participants between two turns of the event loop; a copied window and its outcome take 0.3 ms."""
+
+DRIFT_EVERY: Final = 60
+"""Steps between two looks at everybody's own baselines, which take a minute to change."""
 
 
 class Scorer:
@@ -45,6 +50,7 @@ class Scorer:
         self._faces = WeakKeyDictionary[FaceFrame, NDArray[np.float32]]()
         """Embeddings by identity of the frame, for as long as somebody's buffer holds it: a face is
         looked at for several seconds, and its owner may pause in between."""
+        self._own = OwnMemory()
 
     def score(self, windows: Sequence[Window]) -> list[Score]:
         """One score a window, in order. Raises EngineError, or whatever the engine raises."""
@@ -54,7 +60,7 @@ class Scorer:
         used = [window.faces[: self._faces_per_window] for window in windows]
         self._embed_faces([face for faces in used for face in faces])
         return [
-            Score(window.key, window.end_s, self._similarity(voice, faces), len(faces))
+            self._score(window, voice, faces)
             for window, voice, faces in zip(windows, voices, used, strict=True)
         ]
 
@@ -80,14 +86,18 @@ class Scorer:
             embeddings = self._engine.embed_faces(np.stack([face.rgb for face in part]))
             self._faces.update(zip(part, embeddings, strict=True))
 
-    def _similarity(self, voice: NDArray[np.float32], faces: Sequence[FaceFrame]) -> float:
+    def _score(
+        self, window: Window, voice: NDArray[np.float32], faces: Sequence[FaceFrame]
+    ) -> Score:
         """Cosine between the voice and the mean direction of the faces (paper eq. 1)."""
         face = np.mean([self._faces[face] for face in faces], axis=0)
         norm = max(float(np.linalg.norm(face)), 1e-8)
         similarity = float(np.dot(voice, face)) / norm
         if not np.isfinite(similarity):
             raise EngineError("the engine returned numbers that are not finite")
-        return min(1.0, max(-1.0, similarity))
+        jump = self._own.jump(window.key, window.end_s, voice, face)
+        similarity = min(1.0, max(-1.0, similarity))
+        return Score(window.key, window.end_s, similarity, len(faces), jump)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +161,7 @@ class ScoringLoop:
         metrics: Metrics,
         alerter: Alerter,
         hear: Callable[[float], Awaitable[None]],
+        drills: Drills | None = None,
     ) -> None:
         self._registry = registry
         self._scorer = scorer
@@ -160,8 +171,11 @@ class ScoringLoop:
         self._metrics = metrics
         self._alerter = alerter
         self._hear = hear
+        self._drills = drills
         self._job: asyncio.Task[None] | None = None
         self._begun_s: float | None = None  # of the step that the engine is at
+        self._steps = 0
+        self._drifted = False
         self.engine_up = True
 
     async def run(self) -> None:
@@ -204,7 +218,12 @@ class ScoringLoop:
         if sessions or not self.engine_up:
             await self._hear(end_s)
             snapshots = [s.buffer.snapshot(end_s) async for s in _in_breaths(sessions)]
-            step = self._step(executor, sessions, snapshots)
+            copies = self._drills.copies(snapshots) if self._drills else []
+            step = self._step(
+                executor,
+                [*sessions, *(session for session, _ in copies)],
+                [*snapshots, *(snapshot for _, snapshot in copies)],
+            )
             self._job = asyncio.create_task(step, name="scoring step")
 
     async def _skip(self, end_s: float) -> None:
@@ -228,8 +247,29 @@ class ScoringLoop:
         self._metrics.engine_stepped(self._clock() - begun_s, scored)
         self._note_engine(evaluation.error)
         async for session, step in _in_breaths(zip(sessions, evaluation.steps, strict=True)):
-            if self._registry.get(session.key) is session:  # who left meanwhile has no result
+            if session.drill and self._drills:
+                await self._drills.take(session, step.result, step.speech, step.coverage)
+            elif self._registry.get(session.key) is session:  # who left meanwhile has no result
                 await self._apply(session, step)
+        self._steps += 1
+        if self._steps % DRIFT_EVERY == 0:
+            self._note_drift()
+
+    def _note_drift(self) -> None:
+        """Says so once, until it is over."""
+        found = self._registry.drift()
+        if found is None or found.shift is None or found.outside == self._drifted:
+            return
+        self._drifted = found.outside
+        if found.outside:
+            logger.warning(
+                "scores of people who match have left the calibrated range, so the stated error "
+                "rates no longer hold (vfd-monitor calibrate): people=%d shift=%.1f deviations",
+                found.people,
+                found.shift,
+            )
+        else:
+            logger.info("scores of people who match are back in the calibrated range")
 
     def _note_engine(self, error: Exception | None) -> None:
         up = error is None

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 
 from engines.engine import Engine
 from monitor.alertmanager import alertmanager_sink
-from monitor.alerts import Alerter, AlertSink, RecordSink
+from monitor.alerts import Alerter, AlertSink
 from monitor.assembly import (
     configured_checkpoint,
     configured_engine,
@@ -24,7 +24,10 @@ from monitor.call_urls import parse_call_url
 from monitor.calls import Calls
 from monitor.config import Config
 from monitor.cpu import StageCpu
+from monitor.delivery import Delivery
+from monitor.drills import Drills
 from monitor.events import EventBus, joined_event, left_event
+from monitor.evidence import Evidence
 from monitor.face_worker import FaceWorker
 from monitor.heap import trim_heap_forever
 from monitor.http import Parts, create_app
@@ -32,11 +35,12 @@ from monitor.loop_lag import LoopLag
 from monitor.metrics import Metrics
 from monitor.publications import Publications
 from monitor.receiving import Receiving
+from monitor.record import RecordSink
 from monitor.scoring import Scorer, ScoringLoop
 from monitor.server import HttpServer, listening
 from monitor.sessions import Registry
 from monitor.sources import source_of
-from monitor.webhook import webhook_sink
+from monitor.store import Store
 from vfd.checkpoint import Checkpoint
 from vfd.finder import FaceFinder
 
@@ -121,7 +125,11 @@ class Service:
         metrics.model_loaded(checkpoint, type(engine).__name__)
         metrics.delivery_allowed(delivery_allowed(config, checkpoint))
         bus = EventBus(metrics)
-        alerter = Alerter(checkpoint, limits, self._sinks(checkpoint, bus, metrics))
+        delivery = await self._delivery(checkpoint, metrics)
+        record = RecordSink(bus, metrics, delivery.keep)
+        sinks = [record, *self._mirrors(checkpoint, metrics)]
+        alerter = Alerter(checkpoint, limits, sinks, config.alerts, self._evidence(checkpoint))
+        alerter.resume(await delivery.archive.read(Store.open_episodes), self._clock())
         faces = FaceWorker(self._finder or face_finder(config), metrics)
         stack.push_async_callback(faces.close)
         receiving = Receiving(config, faces, executor, self._clock)
@@ -151,12 +159,15 @@ class Service:
         async def hear(end_s: float) -> None:
             await receiving.hear([*publications.media(), *calls.media()], end_s)
 
+        drills = Drills(registry, alerter, delivery.archive, bus, metrics, self._clock)
+        stack.push_async_callback(drills.close)
         scorer = Scorer(engine, config.scoring.faces_per_window, checkpoint.info.config.front_end)
         scoring = ScoringLoop(
-            registry, scorer, config.scoring, self._clock, bus, metrics, alerter, hear
+            registry, scorer, config.scoring, self._clock, bus, metrics, alerter, hear, drills
         )
         metrics.queue_ages({"engine": scoring.step_age_s, "faces": lambda: self._age_s(faces)})
         self._own(scoring.run(), "scoring")
+        self._own(alerter.run(self._clock), "episodes")
         self._own(calls.run(), "calls")
         self._own(cpu.run(), "cpu sampling")
         self._own(LoopLag(metrics).run(), "loop lag")
@@ -167,6 +178,8 @@ class Service:
             registry=registry,
             publications=publications,
             calls=calls,
+            archive=delivery.archive,
+            drills=drills,
             bus=bus,
             metrics=metrics,
             executor=executor,
@@ -181,15 +194,33 @@ class Service:
         for text in config.join.calls:
             calls.add(parse_call_url(text))
 
-    def _sinks(self, checkpoint: Checkpoint, bus: EventBus, metrics: Metrics) -> list[AlertSink]:
-        sinks: list[AlertSink] = [RecordSink(bus, metrics)]
-        if webhook := webhook_sink(self._config, checkpoint, metrics):
-            sinks.append(webhook)
-            self._own(webhook.run(), "webhook")
-        if mirror := alertmanager_sink(self._config, checkpoint, metrics):
-            sinks.append(mirror)
-            self._own(mirror.run(), "alertmanager")
-        return sinks
+    def _evidence(self, checkpoint: Checkpoint) -> Evidence | None:
+        if not self._config.evidence.folder:
+            return None
+        evidence = Evidence(
+            self._config.evidence,
+            checkpoint.info.config.front_end,
+            lambda: self._engine or configured_engine(self._config, checkpoint),
+        )
+        self._stack.push_async_callback(evidence.close)
+        self._own(evidence.run(), "evidence")
+        return evidence
+
+    async def _delivery(self, checkpoint: Checkpoint, metrics: Metrics) -> Delivery:
+        delivery = Delivery(self._config, checkpoint, metrics)
+        self._stack.push_async_callback(delivery.close)
+        await delivery.open()
+        metrics.count_outbox(delivery.waiting)
+        for run, name in delivery.jobs():
+            self._own(run, name)
+        return delivery
+
+    def _mirrors(self, checkpoint: Checkpoint, metrics: Metrics) -> list[AlertSink]:
+        mirror = alertmanager_sink(self._config, checkpoint, metrics)
+        if mirror is None:
+            return []
+        self._own(mirror.run(), "alertmanager")
+        return [mirror]
 
     async def _serve(self, server: HttpServer) -> None:
         task = self._watch(asyncio.create_task(server.run(), name="http server"))

@@ -6,6 +6,7 @@ from typing import Final
 from monitor.buffers import ParticipantBuffer
 from monitor.config import Config
 from vfd.decision import Decider, DecisionLimits, State, UnknownReason, Verdict
+from vfd.drift import Drift, drift
 from vfd.types import Abstention, ParticipantKey, Reason, Score
 
 HISTORY: Final = 60
@@ -36,6 +37,9 @@ class Session:
         self.speech = 0.0  # share of the last window, in [0, 1]
         self.coverage = 0.0
         self.scored = 0
+        self.drill = False
+        """Whether this is a copy in which somebody was swapped on purpose."""
+        self.last_end_s = joined_s  # of the newest step
         self.abstained: Counter[Reason] = Counter()
         self.similarities: deque[float | None] = deque(maxlen=HISTORY)
         """One entry a step, the newest last; None where there was no score."""
@@ -45,13 +49,14 @@ class Session:
     ) -> Verdict:
         """Takes the outcome of one step, live or from a file. `speech` and `coverage` of its
         window, in [0, 1]; an abstention brings its own."""
+        self.last_end_s = result.end_s
         match result:
             case Score():
                 self.last_score = result
                 self.scored += 1
                 self.speech, self.coverage = speech, coverage
                 self.similarities.append(result.similarity)
-                self.verdict = self.decider.update(result.end_s, result.similarity)
+                self.verdict = self.decider.update(result.end_s, result.similarity, result.jump)
             case Abstention():
                 self.last_abstention = result
                 self.abstained[result.reason] += 1
@@ -59,6 +64,13 @@ class Session:
                 self.similarities.append(None)
                 self.verdict = self._without_score(result)
         return self.verdict
+
+    def take_over(self, other: "Session", decider: Decider) -> None:
+        """Goes on from what is known of `other`; `decider` is a copy of that one's."""
+        self.decider, self.verdict = decider, decider.verdict
+        self.scored, self.abstained = other.scored, other.abstained.copy()
+        self.similarities = other.similarities.copy()
+        self.last_end_s = other.last_end_s
 
     def _without_score(self, abstention: Abstention) -> Verdict:
         """While the engine is down nobody vouches for the last verdict, so there is none; the
@@ -137,6 +149,13 @@ class Registry:
 
     def get(self, key: ParticipantKey) -> Session | None:
         return self._sessions.get(key)
+
+    def drift(self) -> Drift | None:
+        """Of everybody who matches now; None where no calibration says what to expect."""
+        if (model := self._limits.model) is None:
+            return None
+        matching = (s.decider.baseline for s in self._snapshot if s.verdict.state is State.MATCH)
+        return drift((usual for usual in matching if usual is not None), model)
 
     def sessions(self) -> tuple[Session, ...]:
         """In the order of joining. Never changes under the reader."""

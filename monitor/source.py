@@ -73,6 +73,10 @@ class Room(Protocol):
         Raises SourceError with `full`, or `refused` where somebody else publishes as that one."""
         ...
 
+    def fresh(self, stem: str) -> str:
+        """A `participant`, "stem-NUMBER", that nobody in this call has had before."""
+        ...
+
     def receiver(
         self, participant: str, name: str = "", *, may_be_silent: bool = False
     ) -> Receiver:

@@ -1,21 +1,22 @@
-"""One stream on its way from the thread that reads it into the session of a participant."""
+"""One stream on its way from the thread that reads it to whoever is seen and heard in it."""
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, Protocol
 
 from monitor.live_edge import Pace
-from monitor.media import FaceSink, Hearable
 from monitor.media_tracks import Picture, Sound
 from monitor.read_ahead import ReadAhead
-from monitor.sessions import Session
-from vfd.types import SAMPLE_RATE_HZ, Audio, Rgb
+from vfd.types import SAMPLE_RATE_HZ, Audio
 
 STEP_S: Final = 0.05  # how late what is due may be; a window waits 0.15 s for it
 OVERLAP_S: Final = 0.01  # less than any frame of sound
 MAX_HELD: Final = 4_096  # items of each kind; twenty seconds of sound are a thousand
+MAX_CONVERTED: Final = 64  # pictures; five seconds, and 100 MB at the most
 
 logger = logging.getLogger(__name__)
 
@@ -28,32 +29,19 @@ class StreamSink(Protocol):
         """`samples` float32 in [-1, 1], 16 kHz; the first belongs to `time_s`."""
         ...
 
-    def picture(self, time_s: float, rgb: Rgb | None) -> None:
-        """`rgb` (height, width, 3) uint8 for the few in which faces are to be looked for."""
+    def picture(self, picture: Picture) -> None:
+        """Its time is on the monitor's clock too."""
+        ...
+
+    @property
+    def closely(self) -> bool:
+        """Whether pictures in which mouths are watched are wanted."""
         ...
 
 
-class OnePerson:
-    """A `StreamSink` for a stream that shows one participant."""
-
-    def __init__(self, session: Session, faces: FaceSink) -> None:
-        self._session = session
-        self._faces = faces
-
-    def sound(self, time_s: float, samples: Audio) -> None:
-        """Into the buffer."""
-        self._session.buffer.write_audio(time_s, samples)
-
-    def picture(self, time_s: float, rgb: Rgb | None) -> None:
-        """To whoever finds the face."""
-        self._session.buffer.note_video(time_s)
-        if rgb is not None:
-            self._faces.submit(self._session, time_s, rgb)
-
-
 class StreamPlayer:
-    """Plays what `reader` reads, open already, into `sink` at its `pace`. An `Intake`, and what can
-    be heard of it. Belongs to the event loop."""
+    """Plays what `reader` reads, open already, into `sink` at its `pace`; what can be heard of it.
+    Belongs to the event loop; `run` it."""
 
     def __init__(
         self, reader: ReadAhead, sink: StreamSink, pace: Pace, clock: Callable[[], float]
@@ -64,16 +52,15 @@ class StreamPlayer:
         self._clock = clock
         self._sounds: deque[Sound] = deque(maxlen=MAX_HELD)
         self._pictures: deque[Picture] = deque(maxlen=MAX_HELD)
+        self._converted = 0  # pictures that are held, of those in which mouths are watched
         self._heard = False
         self._newest_s = 0.0  # media time
         self._played_s = -1.0  # up to where sound was given away, on the clock
+        self._offset_s = math.inf  # by which the last were played
+        self._skipped_to_s = -math.inf  # on the clock
         self._error: Exception | None = None
         self.ended = asyncio.Event()
         """Set when there will be no more."""
-
-    @property
-    def media(self) -> Hearable:
-        return self
 
     @property
     def latency_s(self) -> float | None:
@@ -86,7 +73,7 @@ class StreamPlayer:
         return self._pace.skipped_s
 
     async def run(self) -> str:
-        """See `Intake.run`."""
+        """Until there is no more; returns why, for the log."""
         try:
             while not self._over:
                 self._play()
@@ -106,10 +93,6 @@ class StreamPlayer:
         """See `Hearable.hear`."""
         self._play()
 
-    async def close(self) -> None:
-        """See `Intake.close`."""
-        self.ended.set()
-
     @property
     def _over(self) -> bool:
         done = self._reader.over or self._error is not None
@@ -121,16 +104,22 @@ class StreamPlayer:
         offset_s = self._pace.offset_s
         if offset_s is None:
             return
+        if offset_s < self._offset_s:
+            self._skipped_to_s = self._played_s
+        self._offset_s = offset_s
         while self._sounds and self._sounds[0].time_s + offset_s <= now_s:
             sound = self._sounds.popleft()
             self._give(sound, sound.time_s + offset_s)
         while self._pictures and self._pictures[0].time_s + offset_s <= now_s:
             picture = self._pictures.popleft()
-            self._sink.picture(picture.time_s + offset_s, picture.rgb)
+            self._converted -= picture.lips is not None
+            # Where it would lie, other sound was heard, if the stream has skipped since.
+            if picture.time_s + offset_s >= self._skipped_to_s:
+                self._sink.picture(replace(picture, time_s=picture.time_s + offset_s))
 
     def _fetch(self, now_s: float) -> None:
         """Takes what was read, but holds no more of what is not due yet than the pace allows."""
-        while not self._reader.over and self._error is None:
+        while not self._reader.over and self._error is None and self._converted < MAX_CONVERTED:
             if self._newest_s + (self._pace.offset_s or 0.0) > now_s + self._pace.ahead_s:
                 return
             try:
@@ -150,12 +139,14 @@ class StreamPlayer:
         kept = self._pace.read(item.time_s, read_s, leads=sound or not self._heard)
         if self._reader.source is not None:
             self._reader.source.hurried = self._pace.behind
+            self._reader.source.closely = self._sink.closely
         if not kept:
             return
         self._newest_s = item.time_s
         if isinstance(item, Sound):
             self._sounds.append(item)
         else:
+            self._converted += item.lips is not None
             self._pictures.append(item)
 
     def _give(self, sound: Sound, time_s: float) -> None:

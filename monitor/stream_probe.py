@@ -80,7 +80,7 @@ async def _redirected(url: CallUrl, private_redirects: bool) -> str:
             follow = await _answered(client, request, url)
             if follow is None:
                 return str(request.url)
-            await _check_redirect(request.url, follow.url, url, private_redirects)
+            await check_redirect(request.url, follow.url, url, private_redirects)
             request = follow
     raise SourceError(
         Trouble.PROTOCOL, f"{url.shown}: more than {MAX_REDIRECTS} redirects, perhaps in a circle"
@@ -134,10 +134,11 @@ def _transport_trouble(error: BaseException) -> Trouble:
     return Trouble.UNREACHABLE
 
 
-async def _check_redirect(
+async def check_redirect(
     before: httpx.URL, after: httpx.URL, url: CallUrl, private_redirects: bool
 ) -> None:
-    """FFmpeg would go anywhere."""
+    """Raises SourceError for what a server of `url` may not send us to: other protocols, the open
+    from where it was secret, our own network."""
     if after.scheme not in ("http", "https") or (before.scheme, after.scheme) == ("https", "http"):
         raise SourceError(
             Trouble.PROTOCOL, f"{url.shown}: redirects from {before.scheme} to {after.scheme}"

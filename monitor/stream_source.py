@@ -1,5 +1,5 @@
 """A stream that FFmpeg reads (RTMP, RTSP, HLS, MPEG-TS over UDP, plain RTP by an SDP file) or a
-recorded file, as a call with one participant."""
+recorded file, as a call of those whom it shows."""
 
 import asyncio
 import logging
@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from monitor.call_urls import CallUrl
+from monitor.cast import Cast
 from monitor.config import Config
 from monitor.file_source import FileSource
 from monitor.live_edge import CONTINUOUS, SEGMENTED, LiveEdge, OwnPace, Pace
@@ -16,10 +17,10 @@ from monitor.media import FaceSink
 from monitor.media_open import MediaError
 from monitor.read_ahead import OPEN_PATIENCE_S, ReadAhead
 from monitor.source import Room, SourceError, Trouble
-from monitor.stream_player import OnePerson, StreamPlayer
+from monitor.stream_player import StreamPlayer
 from monitor.stream_probe import probed, source_error
+from monitor.stream_seats import StreamSeats
 
-PARTICIPANT: Final = "stream"
 PARTING_S: Final = 1.5  # for the reading thread; FFmpeg may hold it for READ_TIMEOUT_S
 LOOK_AGAIN_S: Final = 10.0
 """After that long a stream without sound or video is opened once more; then after twice as long."""
@@ -42,21 +43,46 @@ class StreamSource:
 
     async def run(self, room: Room) -> None:
         """See `Source.run`."""
-        private = self._config.join.allow_private_targets
-        location = await probed(self._url, private_redirects=private)
+        join = self._config.join
+        location = await probed(self._url, private_redirects=join.allow_private_targets)
         reading = await self._opened(location)
-        looks = 0
+        seats = StreamSeats(room)
+        cast = Cast(seats, self._faces, join.faces)
         try:
-            player = self._play(room, reading)
+            seats.player = player = self._player(reading, cast)
+            cast.begin()
+            while (better := await self._played(room, player, reading, location)) is not None:
+                await reading.reader.end()
+                reading = better
+                seats.player = player = self._player(reading, cast)
+            raise self._ending(player, reading.source)
+        finally:
+            cast.end()
+            await reading.reader.end()
+
+    def _player(self, reading: "_Reading", cast: Cast) -> StreamPlayer:
+        return StreamPlayer(reading.reader, cast, _pace(reading.source), self._clock)
+
+    async def _played(
+        self, room: Room, player: StreamPlayer, reading: "_Reading", location: str
+    ) -> "_Reading | None":
+        """Lets everybody have it until it is over, or can be had with sound and video at last."""
+        note = "; ".join(reading.source.remarks)
+        if note:
+            logger.warning("a stream: %s", note, extra={"url": self._url.shown})
+        room.entered(note)
+        task = asyncio.create_task(player.run(), name="stream player")
+        try:
+            looks = 0
             while not await _ended(player, reading.source, LOOK_AGAIN_S * 2**looks):
                 looks = min(looks + 1, MAX_DOUBLINGS)
                 if (better := await self._completed(location)) is not None:
-                    await reading.reader.end()
-                    reading = better
-                    player = self._play(room, reading)
-            raise self._ending(player, reading.source)
+                    return better
+            return None
         finally:
-            await reading.reader.end()
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
     async def _opened(self, location: str) -> "_Reading":
         """Open and being read. Raises SourceError."""
@@ -78,18 +104,6 @@ class StreamSource:
             return reading
         await reading.reader.end()
         return None
-
-    def _play(self, room: Room, reading: "_Reading") -> StreamPlayer:
-        """Lets a participant have it. Raises SourceError if there is no place for one."""
-        reader, source = reading
-        note = "; ".join(source.remarks)
-        if note:
-            logger.warning("a stream: %s", note, extra={"url": self._url.shown})
-        sink = OnePerson(room.seat(PARTICIPANT), self._faces)
-        player = StreamPlayer(reader, sink, _pace(source), self._clock)
-        room.entered(note)
-        room.follow(PARTICIPANT, player)
-        return player
 
     def _ending(self, player: StreamPlayer, source: FileSource) -> SourceError:
         shown = self._url.shown

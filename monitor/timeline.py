@@ -1,7 +1,7 @@
-"""What was seen of one participant over time: one entry a hop, and the sums of them."""
+"""What was seen of participants over time: one entry a hop and participant, and sums of them."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -46,6 +46,7 @@ class Hop:
             "participant": self.result.key.participant,
             "end_s": round(self.end_s, 6),
             "similarity": self.similarity,
+            "jump": self.result.jump if isinstance(self.result, Score) else None,
             "faces_used": self.result.faces_used if isinstance(self.result, Score) else 0,
             "reason": self.result.reason if isinstance(self.result, Abstention) else None,
             "speech": self.speech,
@@ -55,6 +56,10 @@ class Hop:
             "statistic": self.verdict.statistic,
             "since_s": self.verdict.since_s,
             "verdict_reason": self.verdict.reason,
+            "log_likelihood_ratio": self.verdict.log_likelihood_ratio,
+            "change": self.verdict.change,
+            "signal": self.verdict.signal,
+            "level": self.verdict.level,
             "alert": self.alert.as_json() if self.alert else None,
         }
 
@@ -70,8 +75,8 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Sums over a timeline. `mean_similarity` over the scored hops, None without any; `alerts`
-    counts those that opened."""
+    """Sums over the hops of one participant. `mean_similarity` over the scored ones, None without
+    any; `alerts` counts those that opened."""
 
     scored: int
     abstained: Counter[str]
@@ -80,8 +85,16 @@ class Summary:
     alerts: int
 
 
+def by_participant(hops: Iterable[Hop]) -> dict[str, list[Hop]]:
+    """In the order of coming."""
+    found: dict[str, list[Hop]] = {}
+    for hop in hops:
+        found.setdefault(hop.result.key.participant, []).append(hop)
+    return found
+
+
 def bands(hops: Sequence[Hop], hop_s: float) -> Iterator[Band]:
-    """Runs of one state; a hop stands for the `hop_s` up to its end."""
+    """Runs of one state of one participant; a hop stands for the `hop_s` up to its end."""
     for state, run in groupby(hops, key=lambda h: h.verdict.state):
         members = list(run)
         yield Band(state, members[0].end_s - hop_s, members[-1].end_s)

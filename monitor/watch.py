@@ -1,4 +1,4 @@
-"""`vfd-monitor watch`: a recorded file or a stream URL, watched as a live participant is."""
+"""`vfd-monitor watch`: a recorded file or a stream URL, watched as a live call is."""
 
 import argparse
 import asyncio
@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -65,16 +65,16 @@ class Watched:
 
 
 def watch(media: ReadAhead, replay: Replay, on_hop: Callable[[Hop, float], None]) -> Watched:
-    """Takes open media through `replay` to its end or to Ctrl-C. `on_hop` gets every hop
-    and the media time reached. Raises MediaError, and what `on_hop` raises."""
+    """Takes open media through `replay` to its end or to Ctrl-C. `on_hop` gets every hop of
+    everybody and the media time reached. Raises MediaError, and what `on_hop` raises."""
     watched = Watched()
     begun = time.monotonic()
     with asyncio.Runner() as runner:
 
         def step() -> None:
-            hop = runner.run(replay.step())
-            watched.hops.append(hop)
-            on_hop(hop, watched.media_s)
+            for hop in runner.run(replay.step()):
+                watched.hops.append(hop)
+                on_hop(hop, watched.media_s)
 
         try:
             for item in media:
@@ -106,7 +106,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("media", metavar="FILE_OR_URL", help="what to watch")
     parser.add_argument("--config", type=Path, help="configuration file (TOML)")
     parser.add_argument("--json", metavar="FILE", help="write one JSON line a hop; - is stdout")
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the timeline")
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE.png",
+        help="draw the timeline; of several people, one each",
+    )
     parser.add_argument(
         "--explain",
         type=Path,
@@ -142,7 +147,9 @@ def _run(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, os.environ)
     checkpoint = configured_checkpoint(config)
     limits = decision_limits(config, checkpoint)
-    media = ReadAhead(arguments.media, config.scoring.face_interval_s, arguments.loop_s)
+    faces = config.join.faces
+    interval_s, closely = config.scoring.face_interval_s, faces != "one"
+    media = ReadAhead(arguments.media, interval_s, arguments.loop_s, closely=closely)
     with ExitStack() as stack:
         stack.enter_context(closing(media)).open()
         engine = configured_engine(config, checkpoint)
@@ -157,6 +164,7 @@ def _run(arguments: argparse.Namespace) -> int:
             Alerter(checkpoint, limits, ()),
             limits,
             config.scoring,
+            faces,
         )
         write_line = stack.enter_context(_json_lines(arguments.json))
         watched = _watch_with_progress(media, replay, write_line)
@@ -205,9 +213,7 @@ def _watch_with_progress(
 
     from monitor.watch_report import progress_bar
 
-    with progress_bar(
-        Console(stderr=True), replay.session.key.participant, media.duration_s
-    ) as bar:
+    with progress_bar(Console(stderr=True), replay.name, media.duration_s) as bar:
 
         def on_hop(hop: Hop, media_s: float) -> None:
             write_line(hop)
@@ -261,20 +267,16 @@ def _report(
 
 
 def _plot(
-    path: Path, name: str, hops: list[Hop], config: Config, limits: DecisionLimits, note: str
+    path: Path,
+    name: str,
+    hops: Sequence[Hop],
+    config: Config,
+    limits: DecisionLimits,
+    note: str,
 ) -> None:
-    from monitor.plot import plot_timeline
+    from monitor.watch_plots import plot_everybody
 
     try:
-        plot_timeline(
-            path,
-            hops,
-            title=f"{name}: does the voice belong to the face?",
-            note=note,
-            hop_s=config.scoring.hop_s,
-            suspect_below=limits.suspect_below,
-            match_above=limits.match_above,
-            min_speech=config.scoring.min_speech,
-        )
+        plot_everybody(path, name, hops, config.scoring, limits, note)
     except OSError as error:
         raise WatchError(f"{path}: cannot be written: {error.strerror}") from error

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.table import NO_VALUE, STATE_STYLES, sparkline
-from monitor.timeline import Hop, Summary, bands, summarize
+from monitor.timeline import Hop, Summary, bands, by_participant, summarize
 from vfd.decision import State
 
 MAX_BANDS = 40  # of a long recording the last ones; --json has them all
@@ -36,16 +36,21 @@ def progress_bar(console: Console, name: str, duration_s: float | None) -> Itera
         transient=True,
         disable=not console.is_terminal,
     )
-    history: list[float | None] = []
+    histories: dict[str, list[float | None]] = {}
     with progress:
         task = progress.add_task(
             escape(name), total=duration_s, clock="0:00", state=State.UNKNOWN, history=""
         )
 
         def show(hop: Hop, media_s: float) -> None:
+            participant = hop.result.key.participant
+            history = histories.setdefault(participant, [])
             history.append(hop.similarity)
+            if hop.similarity is None and len(histories) > 1:
+                return  # of several, whoever spoke is shown
             progress.update(
                 task,
+                description=escape(participant),
                 completed=media_s,
                 clock=clock_text(media_s),
                 state=hop.verdict.state,
@@ -69,13 +74,12 @@ class Outcome(Protocol):
 
 
 def print_report(console: Console, name: str, outcome: Outcome, hop_s: float, note: str) -> None:
-    """What was scored and what was not, the verdicts over time, alerts, problems, and speed."""
-    summary = summarize(outcome.hops, hop_s)
-    console.print(_windows_table(name, summary, len(outcome.hops)))
-    console.print(_states_table(outcome.hops, summary, hop_s))
-    for hop in outcome.hops:
-        if hop.alert is not None:
-            console.print(f"{clock_text(hop.end_s)}  {hop.alert.summary}", style="bold red")
+    """What was scored and what was not, the verdicts over time, and alerts, of everybody; problems,
+    and speed."""
+    people = by_participant(outcome.hops) or {name: []}
+    for participant, hops in people.items():
+        title = participant if participant == name else f"{name}: {participant}"
+        _print_participant(console, title, hops, hop_s)
     for problem in outcome.problems:
         console.print(escape(problem), style="yellow")
     console.print(
@@ -84,6 +88,15 @@ def print_report(console: Console, name: str, outcome: Outcome, hop_s: float, no
     )
     if note:
         console.print(note, style="dim")
+
+
+def _print_participant(console: Console, title: str, hops: Sequence[Hop], hop_s: float) -> None:
+    summary = summarize(hops, hop_s)
+    console.print(_windows_table(title, summary, len(hops)))
+    console.print(_states_table(hops, summary, hop_s))
+    for hop in hops:
+        if hop.alert is not None:
+            console.print(f"{clock_text(hop.end_s)}  {hop.alert.summary}", style="bold red")
 
 
 def _windows_table(name: str, summary: Summary, total: int) -> Table:

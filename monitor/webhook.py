@@ -1,12 +1,14 @@
-"""Alerts to somebody else's server: signed, retried, bounded (the Standard Webhooks specification).
+"""One attempt to tell somebody else's server: signed, bounded (the Standard Webhooks
+specification).
 
-One message at a time, in order, so that "closed" never overtakes "opened".
+When and how often is the outbox' business.
 """
 
 import asyncio
 import base64
 import binascii
 import email.utils
+import hashlib
 import json
 import logging
 import math
@@ -16,174 +18,175 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Final
 
+import httpcore
 import httpx
 import standardwebhooks
 
 from monitor.alerts import Alert
-from monitor.assembly import delivery_allowed
-from monitor.config import AlertConfig, Config
-from monitor.metrics import Metrics
-from monitor.public_hosts import check_http_url, refuse_private
-from vfd.checkpoint import Checkpoint
+from monitor.config import AlertConfig
+from monitor.pinned_network import PinnedNetwork
+
+MAX_RETRY_AFTER_S: Final = 3_600.0
+"""A receiver may ask for a pause, not for silence."""
+MIN_SECRET_BYTES: Final = 16
+MAX_BODY_BYTES: Final = 20_480  # what the specification advises; ours have some 2,000
+MAX_SECRETS: Final = 4
 
 logger = logging.getLogger(__name__)
 
-RETRY_AFTER_FAILURES_S: Final = (1.0, 5.0, 30.0, 120.0, 300.0)
-"""The last one repeats; with the default of 6 attempts a receiver may be away for 7 minutes."""
-MAX_RETRY_AFTER_S: Final = 600.0
-"""A receiver may ask for a pause, not for silence."""
-MIN_SECRET_BYTES: Final = 16
 
-
-class _Outcome(Enum):
+class Outcome(Enum):
     DELIVERED = auto()
     GONE = auto()
+    REFUSED = auto()  # the receiver is there and does not want this one
     FAILED = auto()
 
 
 @dataclass(frozen=True, slots=True)
-class _Message:
-    """Id and body are the same at every attempt; the receiver tells repeats by the id."""
+class Answer:
+    """`wait_s`: for how long the receiver asks to be left alone."""
 
-    id: str
-    body: str
+    outcome: Outcome
+    wait_s: float = 0.0
 
 
-class WebhookSink:
-    """An AlertSink. `send` only queues; `run` delivers.
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where alerts go. `name` tells it from others without its secrets: the path may be one."""
 
-    Raises ValueError, naming the key, for a URL or a secret that cannot work. `retry_s`: the pause
-    after the first, second, ... failure.
-    """
+    url: httpx.URL
+    secrets: tuple[bytes, ...]
+    name: str
 
-    def __init__(
-        self,
-        config: AlertConfig,
-        metrics: Metrics,
-        retry_s: tuple[float, ...] = RETRY_AFTER_FAILURES_S,
-    ) -> None:
-        check_webhook(config)
-        self._config = config
-        self._metrics = metrics
-        self._retry_s = retry_s
-        self._signer = standardwebhooks.Webhook(_secret(config.webhook_secret))
-        self._queue: asyncio.Queue[_Message] = asyncio.Queue(config.queue_size)
-        self._gone = False
 
-    async def send(self, alert: Alert) -> None:
-        """Queues; when the queue is full or the receiver is gone, drops the alert and counts it."""
-        body = {
-            "type": f"identity_mismatch.{alert.kind.value}",
-            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "data": alert.as_json(),
-        }
-        message = _Message(f"{alert.id}.{alert.kind.value}", json.dumps(body))
-        try:
-            if self._gone:
-                raise asyncio.QueueFull
-            self._queue.put_nowait(message)
-        except asyncio.QueueFull:
-            self._metrics.webhook_dropped()
-            logger.error("webhook message dropped: id=%s", message.id)
+class Webhook:
+    """One receiver."""
 
-    async def run(self) -> None:
-        """Delivers until cancelled, or until the receiver answers 410 (gone)."""
-        async with httpx.AsyncClient(
-            timeout=self._config.timeout_s, follow_redirects=False, trust_env=False
-        ) as client:
-            while not self._gone:
-                await self._deliver(client, await self._queue.get())
-
-    async def _deliver(self, client: httpx.AsyncClient, message: _Message) -> None:
-        for attempt in range(1, self._config.max_attempts + 1):
-            outcome, wait_s = await self._attempt(client, message)
-            match outcome:
-                case _Outcome.DELIVERED:
-                    self._metrics.webhook_delivered()
-                    return
-                case _Outcome.GONE:
-                    self._give_up_for_good()
-                    return
-            if attempt < self._config.max_attempts:
-                planned_s = self._retry_s[min(attempt, len(self._retry_s)) - 1]
-                await asyncio.sleep(max(planned_s, wait_s))
-        self._metrics.webhook_given_up()
-        logger.error(
-            "webhook message given up: id=%s attempts=%d", message.id, self._config.max_attempts
+    def __init__(self, target: Target, config: AlertConfig) -> None:
+        self.name = target.name
+        self._url = target.url
+        self._signers = [standardwebhooks.Webhook(secret) for secret in target.secrets]
+        self._timeout_s = config.timeout_s
+        secure = target.url.scheme == "https"
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=httpx.create_ssl_context(trust_env=False) if secure else None,
+            max_connections=1,
+            max_keepalive_connections=0,  # a connection an hour old leads to yesterday's address
+            network_backend=PinnedNetwork(allow_private=config.allow_private_targets),
         )
 
-    async def _attempt(
-        self, client: httpx.AsyncClient, message: _Message
-    ) -> tuple[_Outcome, float]:
-        """What came of it, and how many seconds the receiver asks to be left alone."""
+    async def post(self, alert: Alert) -> Answer:
+        """One attempt. Id and body of an alert are the same at each; the receiver tells repeats by
+        the id."""
         try:
-            if not self._config.allow_private_targets:
-                await refuse_private("alerts", self._config.webhook_url)
-            request = client.stream(
-                "POST",
-                self._config.webhook_url,
-                content=message.body,
-                headers=self._headers(message),
-            )
-            async with request as response:  # the body is not read: it may be of any size
-                status, headers = response.status_code, response.headers
-        except (httpx.HTTPError, OSError, UnicodeError) as error:  # UnicodeError: no DNS name
-            logger.warning("webhook not delivered: id=%s error=%r", message.id, error)
-            return _Outcome.FAILED, 0.0
+            async with asyncio.timeout(self._timeout_s):  # for all of it: answers can drip
+                status, retry_after = await self._exchange(alert)
+        except (
+            *(httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError),
+            *(OSError, TimeoutError),
+        ) as error:
+            self._say(alert, error=repr(error))
+            return Answer(Outcome.FAILED)
         if 200 <= status < 300:
-            return _Outcome.DELIVERED, 0.0
-        logger.warning("webhook not accepted: id=%s status=%d", message.id, status)
+            return Answer(Outcome.DELIVERED)
+        self._say(alert, status=status)
         if status == httpx.codes.GONE:
-            return _Outcome.GONE, 0.0
-        return _Outcome.FAILED, retry_after_s(headers.get("retry-after"), time.time())
+            return Answer(Outcome.GONE)
+        refused = status < 500 and status != httpx.codes.TOO_MANY_REQUESTS
+        wait_s = retry_after_s(retry_after, time.time())
+        return Answer(Outcome.REFUSED if refused else Outcome.FAILED, wait_s)
 
-    def _headers(self, message: _Message) -> dict[str, str]:
-        """The signature covers the time of the attempt, so it is made anew for each."""
-        now = datetime.now(UTC)
-        return {
-            "content-type": "application/json",
-            "webhook-id": message.id,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": self._signer.sign(message.id, now, message.body),
-        }
+    async def close(self) -> None:
+        await self._pool.aclose()
 
-    def _give_up_for_good(self) -> None:
-        self._gone = True
-        self._metrics.webhook_given_up()
-        while not self._queue.empty():
-            self._queue.get_nowait()
-            self._metrics.webhook_dropped()
-        logger.error("webhook receiver answered 410 (gone): no more messages until a restart")
-
-
-def webhook_sink(config: Config, checkpoint: Checkpoint, metrics: Metrics) -> WebhookSink | None:
-    """The sink that the configuration asks for. None without a URL, and with weights that have seen
-    synthetic people only, whose alerts concern nobody, unless that is allowed by name."""
-    if not config.alerts.webhook_url:
-        return None
-    if not delivery_allowed(config, checkpoint):
-        logger.warning(
-            "webhooks stay off: the weights are trained on %s (model.allow_synthetic_alerts)",
-            checkpoint.info.trained_on,
+    async def _exchange(self, alert: Alert) -> tuple[int, str | None]:
+        body = body_of(alert)
+        url = httpcore.URL(
+            scheme=self._url.raw_scheme,
+            host=self._url.raw_host,
+            port=self._url.port,
+            target=self._url.raw_path,
         )
-        return None
-    return WebhookSink(config.alerts, metrics)
+        request = self._pool.stream(
+            "POST", url, headers=self._headers(alert.message_id, body), content=body.encode()
+        )
+        async with request as response:  # the body is not read: it may be of any size
+            headers = {name.lower(): value for name, value in response.headers}
+            retry_after = headers.get(b"retry-after")
+            return response.status, retry_after.decode("latin-1") if retry_after else None
+
+    def _headers(self, message_id: str, body: str) -> dict[bytes | str, bytes | str]:
+        """The signature covers the time of the attempt, so it is made anew for each; one for every
+        secret, so that the receiver may know the old or the new one."""
+        now = datetime.now(UTC)
+        headers: dict[bytes | str, bytes | str] = {
+            "content-type": "application/json",
+            "user-agent": "vfd-monitor",
+            "webhook-id": message_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": " ".join(s.sign(message_id, now, body) for s in self._signers),
+        }
+        if self._url.userinfo:
+            headers["authorization"] = f"Basic {base64.b64encode(self._url.userinfo).decode()}"
+        return headers
+
+    def _say(self, alert: Alert, **what: object) -> None:
+        extra = {"webhook": self.name, "id": alert.message_id, **what}
+        logger.warning("webhook not delivered", extra=extra)
 
 
-def check_webhook(config: AlertConfig) -> None:
-    """Raises ValueError, naming the key, for a URL or a secret that cannot work."""
-    check_http_url("alerts.webhook_url", config.webhook_url)
-    _secret(config.webhook_secret)
+def body_of(alert: Alert) -> str:
+    """Its `type` is `identity_mismatch.opened`, `.worsened` or `.closed`; that of a drill begins
+    with `drill.`: whoever acts on a mismatch must not act on a drill."""
+    drill = "drill." if alert.drill else ""
+    body = {
+        "type": f"{drill}identity_mismatch.{alert.kind.value}",
+        "timestamp": alert.at,
+        "data": alert.as_json(),
+    }
+    text = json.dumps(body)
+    assert len(text) <= MAX_BODY_BYTES, "every part of an alert is bounded"
+    return text
 
 
-def _secret(text: str) -> bytes:
+def webhook_targets(config: AlertConfig) -> list[Target]:
+    """Those of the configuration. Raises ValueError, naming the key, for an address or a secret
+    that cannot work."""
+    lines = []
+    if config.webhook_url:
+        lines.append(("alerts.webhook_url", config.webhook_url, config.webhook_secret))
+    for number, line in enumerate(config.webhooks):
+        url, _, secrets = line.strip().partition(" ")
+        lines.append((f"alerts.webhooks[{number}]", url, secrets))
+    targets = [_target(key, url, secrets) for key, url, secrets in lines]
+    if len({target.name for target in targets}) < len(targets):
+        raise ValueError("alerts.webhooks: an address stands there twice")
+    return targets
+
+
+def _target(key: str, text: str, secrets: str) -> Target:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"{key} is no address: {error}") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError(f"{key} must be an http or https address")
+    secret_key = key.replace("webhook_url", "webhook_secret")
+    found = tuple(_secret(secret_key, secret) for secret in secrets.split() or [""])
+    if len(found) > MAX_SECRETS:
+        raise ValueError(f"{secret_key}: expected at most {MAX_SECRETS} secrets")
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return Target(url, found, f"{url.host}-{digest}")
+
+
+def _secret(key: str, text: str) -> bytes:
     """The key of the signature: base64, after an optional "whsec_"."""
     try:
         secret = base64.b64decode(text.removeprefix("whsec_"), validate=True)
     except (binascii.Error, ValueError):
-        raise ValueError('alerts.webhook_secret must be base64, as in "whsec_..."') from None
+        raise ValueError(f'{key} must be base64, as in "whsec_..."') from None
     if len(secret) < MIN_SECRET_BYTES:
-        raise ValueError(f"alerts.webhook_secret must hold at least {MIN_SECRET_BYTES} bytes")
+        raise ValueError(f"{key} must hold at least {MIN_SECRET_BYTES} bytes")
     return secret
 
 

@@ -18,6 +18,7 @@ from monitor.problems import Problem
 from monitor.receiver import Receiver
 from monitor.sdp import accept_offer
 from monitor.source import Room, SourceError, Trouble
+from monitor.stream_probe import check_redirect
 
 PARTICIPANT: Final = "stream"
 TIMEOUT_S: Final = 10.0
@@ -42,7 +43,9 @@ logger = logging.getLogger(__name__)
 class WhepSource:
     """A `Source` (monitor.source)."""
 
-    def __init__(self, url: CallUrl) -> None:
+    def __init__(self, url: CallUrl, *, private_redirects: bool) -> None:
+        self._url = url
+        self._private_redirects = private_redirects
         parts = urlsplit(url.url)
         user, _, place = parts.netloc.rpartition("@")
         scheme = parts.scheme.removeprefix("whep+")
@@ -70,7 +73,7 @@ class WhepSource:
         try:
             offer = await receiver.offer()
             answer = await self._ask(client, "POST", self._endpoint, offer, takes=(201, 406))
-            resource = str(answer.url.join(answer.headers.get("location", "")))
+            resource = await self._sent_on(answer)
             stack.push_async_callback(self._leave, client, resource)
             remote = accept_offer(answer.content, MAX_CANDIDATES)
             if answer.status_code == httpx.codes.CREATED:
@@ -99,7 +102,7 @@ class WhepSource:
             response = await _send(client, method, url, headers, sdp)
             if response.status_code not in (307, 308):
                 break
-            url = str(response.url.join(response.headers.get("location", "")))
+            url = await self._sent_on(response)
         else:
             raise SourceError(Trouble.PROTOCOL, f"redirected more than {MAX_REDIRECTS} times")
         status = response.status_code
@@ -107,6 +110,17 @@ class WhepSource:
             trouble = TROUBLES.get(status, Trouble.PROTOCOL)
             raise SourceError(trouble, f"the server answers {status}")
         return response
+
+    async def _sent_on(self, response: httpx.Response) -> str:
+        """Where `response` says that we should go on. Raises SourceError."""
+        try:
+            place = response.url.join(response.headers.get("location", ""))
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise SourceError(Trouble.PROTOCOL, "sent on to what is no address") from error
+        await check_redirect(
+            response.url, place, self._url, private_redirects=self._private_redirects
+        )
+        return str(place)
 
     def _own_headers(self, url: str) -> dict[str, str]:
         """The token is for the server that was named, and for no other."""

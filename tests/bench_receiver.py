@@ -107,7 +107,7 @@ def table(head: list[str], body: list[list[str]]) -> str:
 
 def report(rows: list[Row]) -> str:
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
-    processor = _processor()
+    processor = processor_name()
     measured = [[cell(row.get(key)) for key, _ in COLUMNS] for row in rows]
     return f"""# The receiver
 
@@ -158,7 +158,7 @@ def _missing(rows: list[Row]) -> str:
     return f"Not measured in this run: {', '.join(parts)}.\n\n" if parts else ""
 
 
-def _processor() -> str:
+def processor_name() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()

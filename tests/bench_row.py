@@ -43,7 +43,7 @@ async def measure(args: argparse.Namespace) -> Row:
     """One row; the publishers' process is gone when it returns."""
     media = load_media(args.codec, args.height)  # encoded before anything is measured
     floors = [floor(args.codec, media)] if args.floor else []
-    async with _publishers(args) as publishers:
+    async with publishing(args) as publishers:
         with ThreadPoolExecutor(2, thread_name_prefix="helper") as executor:
             room = Room(args.path, executor, args.tapes)
             await room.receiving.open()
@@ -66,7 +66,8 @@ async def measure(args: argparse.Namespace) -> Row:
 
 
 @asynccontextmanager
-async def _publishers(args: argparse.Namespace) -> AsyncIterator[asyncio.subprocess.Process]:
+async def publishing(args: argparse.Namespace) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`tests.packet_publisher`, which ends with the block."""
     command = [sys.executable, "-m", "tests.packet_publisher"]
     for name in ("count", "codec", "height", "loss", "run", "seed"):
         command += [f"--{name}", str(getattr(args, name))]
@@ -87,32 +88,35 @@ async def _hold(
 ) -> Row:
     """Everybody joins, is measured, and says what was sent."""
     for _ in range(args.count):
-        answer = await room.join((await _said(publishers))["offer"])
-        _say(publishers, json.dumps({"answer": answer}))
+        answer = await room.join((await hear(publishers))["offer"])
+        tell(publishers, json.dumps({"answer": answer}))
     hops = asyncio.create_task(room.hop_forever())
-    row = await _measure(args, room)
-    _say(publishers, "stop")
-    said = await _said(publishers)
+    row = await observe(args, room)
+    tell(publishers, "stop")
+    said = await hear(publishers)
     await asyncio.sleep(LAST_PACKETS_S)
-    row |= _delivery(room, said)
+    row |= delivery(room, said)
     hops.cancel()
     with suppress(asyncio.CancelledError):
         await hops
     return row
 
 
-async def _said(publishers: asyncio.subprocess.Process) -> Row:
+async def hear(publishers: asyncio.subprocess.Process) -> Row:
+    """Their next line."""
     assert publishers.stdout is not None
     said: Row = json.loads(await publishers.stdout.readline())
     return said
 
 
-def _say(publishers: asyncio.subprocess.Process, line: str) -> None:
+def tell(publishers: asyncio.subprocess.Process, line: str) -> None:
+    """One line."""
     assert publishers.stdin is not None
     publishers.stdin.write(line.encode() + b"\n")
 
 
-async def _measure(args: argparse.Namespace, room: Room) -> Row:
+async def observe(args: argparse.Namespace, room: Room) -> Row:
+    """What it costs to receive everybody in the room, and what comes of it."""
     with suppress(TimeoutError):
         await until(room.seen, CONNECT_TIMEOUT_S)
     await asyncio.sleep(WARM_UP_S)
@@ -217,7 +221,7 @@ async def _sample_memory(memory: list[tuple[float, float]]) -> None:
         await asyncio.sleep(MEMORY_SAMPLE_S)
 
 
-def _delivery(room: Room, said: Row) -> Row:
+def delivery(room: Room, said: Row) -> Row:
     """What the publishers sent, against what arrived."""
     sums = said["sums"]
     total = {key: sum(s[key] for s in sums) for key in sums[0]}

@@ -25,11 +25,12 @@ import numpy as np
 from engines.engine import Engine
 from engines.load import load_engine
 from engines.random_weights import random_checkpoint
-from monitor.alerts import Alerter, RecordSink
+from monitor.alerts import Alerter
 from monitor.config import Config, MetricsConfig
 from monitor.cpu import Stage, StageCpu
 from monitor.events import EventBus
 from monitor.metrics import Metrics
+from monitor.record import RecordSink
 from monitor.scoring import Scorer, ScoringLoop
 from monitor.sessions import Registry, Session
 from tests.bench_demo import machine

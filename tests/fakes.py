@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from engines.engine import EngineError
 from monitor.buffers import ParticipantBuffer
 from vfd.checkpoint import Calibration, Checkpoint, CheckpointInfo
-from vfd.decision import DecisionLimits
+from vfd.limits import DecisionLimits
 from vfd.model_config import PRESETS
+from vfd.operating import DecisionModel, OperatingPoint
 from vfd.types import SAMPLE_RATE_HZ, Audio, Box, FaceFrame, ParticipantKey
 
 ALICE = ParticipantKey("standup", "alice")
@@ -26,11 +27,27 @@ CALIBRATION = Calibration(
     fake_std_between=0.12,
     fake_std_within=0.15,
 )
+DECISION = DecisionModel(
+    centre=0.2,
+    slope=10.0,
+    fall_weight=8.0,
+    jump_weight=0.0,
+    change_bias=3.0,
+    swap_jump=0.9,
+    person_mean=0.7,
+    person_sd=0.15,
+    people=400,
+    hours=2.0,
+    points=(
+        OperatingPoint(1.0, 10.0, 0.75, 0.95, allowance=1.0, identity=9.0, slow=3.0, change=7.0),
+    ),
+)
+"""Thresholds such as a fit to CALIBRATION finds: an alarm takes three or four low windows."""
 
 
 def checkpoint(trained_on: str = "synthetic people v1") -> Checkpoint:
     """What a model says about itself; it has no tensors."""
-    info = CheckpointInfo(1, PRESETS["nano"], CALIBRATION, trained_on, "train", "0" * 40)
+    info = CheckpointInfo(1, PRESETS["nano"], CALIBRATION, trained_on, "train", "0" * 40, DECISION)
     return Checkpoint(info, {}, "ab" * 32)
 
 

@@ -66,6 +66,12 @@ class Janus:
             self._process.kill()
             await self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        """Of the process, once it was started."""
+        assert self._process is not None
+        return self._process.pid
+
     def said(self) -> str:
         """The end of its log."""
         return (self.folder / "janus.log").read_text(errors="replace")[-3_000:]
@@ -152,7 +158,7 @@ room-{ROOM}: {{
     publishers = 40
     bitrate = 1000000
     audiocodec = "opus"
-    videocodec = "vp8,h264"
+    videocodec = "vp8,h264,vp9"
     notify_joining = true
 }}
 """,

@@ -78,7 +78,7 @@ class Stream:
     payload_type: int
     rate_hz: int
     loss: Loss
-    ssrc: int = field(default_factory=lambda: secrets.randbits(32))
+    ssrc: int  # as in the offer, by which an SFU tells streams apart
     sequence: int = field(default_factory=lambda: secrets.randbits(16))
     origin: int = field(default_factory=lambda: secrets.randbits(32))
     sent: int = 0
@@ -146,8 +146,7 @@ class Publisher:
     ) -> None:
         rate_hz = OPUS_RATE_HZ if kind == "audio" else VIDEO_RATE_HZ
         loss = self._losses[0 if kind == "audio" else 1]
-        stream = Stream(parameters.codecs[0].payloadType, rate_hz, loss)
-        sender._ssrc = stream.ssrc
+        stream = Stream(parameters.codecs[0].payloadType, rate_hz, loss, sender._ssrc)
         sender._handle_rtcp_packet = partial(self._told, stream)
         self._dtls = sender.transport
         self._dtls._register_rtp_sender(sender, parameters)

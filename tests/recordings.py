@@ -31,10 +31,12 @@ class GreyFinder(FaceFinder):
         return face(time_s, level) if level > 30 else Reason.NO_FACE
 
 
-def replay_of(engine: FakeEngine, scoring: ScoringConfig | None = None) -> Replay:
+def replay_of(
+    engine: FakeEngine, scoring: ScoringConfig | None = None, finder: FaceFinder | None = None
+) -> Replay:
     return Replay(
         "call.mp4",
-        GreyFinder(),
+        finder or GreyFinder(),
         Scorer(engine, 1),
         Alerter(checkpoint(), LIMITS, ()),
         LIMITS,

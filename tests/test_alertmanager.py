@@ -21,7 +21,7 @@ from monitor.cpu import StageCpu
 from monitor.metrics import Metrics
 from monitor.sessions import Registry
 from tests.fakes import LIMITS, checkpoint, until
-from tests.test_webhook import Receiver, alert
+from tests.hooks import Receiver, alert
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PATH = "/api/v2/alerts"
@@ -71,7 +71,7 @@ async def running(sink: AlertmanagerSink) -> AsyncIterator[None]:
 
 
 def posted(receiver: Receiver) -> list[list[dict[str, str]]]:
-    return [json.loads(body) for _, body in receiver.received]
+    return [json.loads(received.body) for received in receiver.received]
 
 
 def count(metrics: Metrics, outcome: str) -> int:

@@ -1,24 +1,17 @@
 import json
-import logging
 
 import pytest
 
-from monitor.alerts import Alert, Alerter, AlertKind, RecordSink
-from monitor.config import Config, MetricsConfig
-from monitor.cpu import StageCpu
-from monitor.events import EventBus
-from monitor.metrics import Metrics
-from monitor.sessions import Registry, Session
+from monitor.alert_words import SUMMARIES
+from monitor.alerts import Alert, Alerter, AlertKind
+from monitor.config import AlertConfig, Config
+from monitor.sessions import Registry
+from tests.episodes import Collected, Script, kinds
 from tests.fakes import ALICE, BOB, LIMITS, checkpoint
-from vfd.types import Abstention, ParticipantKey, Reason, Score
+from vfd.decision import Signal, State, Verdict
+from vfd.types import Reason
 
-
-class Collected:
-    def __init__(self) -> None:
-        self.alerts: list[Alert] = []
-
-    async def send(self, alert: Alert) -> None:
-        self.alerts.append(alert)
+ABSENCE_S = AlertConfig().absence_s
 
 
 class Broken:
@@ -41,28 +34,6 @@ def alerter(sink: Collected) -> Alerter:
     return Alerter(checkpoint(), LIMITS, [sink])
 
 
-class Script:
-    """Feeds one participant second by second."""
-
-    def __init__(self, registry: Registry, alerter: Alerter, key: ParticipantKey = ALICE) -> None:
-        self.session: Session = registry.join(key, 0.0)
-        self._alerter = alerter
-        self._end_s = 0.0
-
-    async def play(self, *outcomes: float | Reason) -> None:
-        for outcome in outcomes:
-            self._end_s += 1.0
-            if isinstance(outcome, Reason):
-                self.session.apply(Abstention(self.session.key, self._end_s, outcome))
-            else:
-                self.session.apply(Score(self.session.key, self._end_s, outcome, 1))
-            await self._alerter.observe(self.session)
-
-
-def kinds(sink: Collected) -> list[AlertKind]:
-    return [alert.kind for alert in sink.alerts]
-
-
 async def test_one_alert_opens_and_one_closes(
     registry: Registry, alerter: Alerter, sink: Collected
 ) -> None:
@@ -71,7 +42,7 @@ async def test_one_alert_opens_and_one_closes(
     assert sink.alerts == []
     await script.play(*[-0.3] * 20)
     assert kinds(sink) == [AlertKind.OPENED]
-    await script.play(*[0.6] * 20)
+    await script.play(*[0.6] * 50)
     assert kinds(sink) == [AlertKind.OPENED, AlertKind.CLOSED]
     opened, closed = sink.alerts
     assert opened.id == closed.id
@@ -88,7 +59,7 @@ async def test_a_second_mismatch_is_a_second_episode(
 ) -> None:
     script = Script(registry, alerter)
     for _ in range(2):
-        await script.play(*[-0.3] * 20, *[0.6] * 20)
+        await script.play(*[-0.3] * 20, *[0.6] * 50)
     assert kinds(sink) == [AlertKind.OPENED, AlertKind.CLOSED] * 2
     assert len({alert.id for alert in sink.alerts}) == 2
 
@@ -112,15 +83,110 @@ async def test_an_episode_survives_a_time_without_verdict(
     assert kinds(sink) == [AlertKind.OPENED]
 
 
-async def test_leaving_closes_the_episode(
+async def test_staying_away_closes_the_episode(
     registry: Registry, alerter: Alerter, sink: Collected
 ) -> None:
     script = Script(registry, alerter)
     await script.play(*[-0.3] * 10)
     await alerter.left(script.session)
     await alerter.left(script.session)
+    await alerter.sweep(10.0 + ABSENCE_S - 1)
+    assert kinds(sink) == [AlertKind.OPENED]
+    await alerter.sweep(10.0 + ABSENCE_S)
+    await alerter.sweep(10.0 + ABSENCE_S + 1)
     assert kinds(sink) == [AlertKind.OPENED, AlertKind.CLOSED]
-    assert "left" in sink.alerts[-1].summary
+    opened, closed = sink.alerts
+    assert "left" in closed.summary
+    assert closed.duration_s == pytest.approx(opened.duration_s + 65, abs=3)
+
+
+async def test_a_short_absence_raises_no_second_alert(
+    registry: Registry, alerter: Alerter, sink: Collected
+) -> None:
+    """A publisher that leaves and comes back has a new session: nothing is known of it."""
+    first = Script(registry, alerter)
+    await first.play(*[-0.3] * 10)
+    registry.leave(ALICE)
+    await alerter.left(first.session)
+    again = Script(registry, alerter, now_s=40.0)
+    assert again.session is not first.session
+    await again.play(*[-0.3] * 10)
+    await alerter.sweep(500.0)
+    assert kinds(sink) == [AlertKind.OPENED]
+    await again.play(*[0.6] * 60)
+    assert kinds(sink) == [AlertKind.OPENED, AlertKind.CLOSED]
+    assert sink.alerts[0].id == sink.alerts[1].id
+
+
+async def test_bouncing_between_mismatch_and_match_is_one_episode(
+    registry: Registry, alerter: Alerter, sink: Collected
+) -> None:
+    script = Script(registry, alerter)
+    for _ in range(10):
+        await script.play(*[-0.3] * 15, *[0.6] * 25)
+    assert script.session.verdict.state is State.MATCH
+    assert kinds(sink) == [AlertKind.OPENED]
+
+
+async def test_stronger_evidence_worsens_an_episode_once(
+    registry: Registry, alerter: Alerter, sink: Collected
+) -> None:
+    session = registry.join(ALICE, 0.0)
+    for end_s, level in enumerate([0, 1, 1, 2, 2, 1, 2], start=1):
+        state = State.MISMATCH if level else State.SUSPECT
+        session.last_end_s = float(end_s)
+        session.verdict = Verdict(
+            state, -0.3, 1.0, None, 4.5, -3.0, Signal.CHANGE if level == 2 else None, level
+        )
+        await alerter.observe(session)
+    assert kinds(sink) == [AlertKind.OPENED, AlertKind.WORSENED]
+    opened, worsened = sink.alerts
+    assert (opened.level, worsened.level) == (1, 2)
+    assert (worsened.signal, worsened.change, worsened.log_likelihood_ratio) == ("change", -3, 4.5)
+    assert "changed in the middle of the call" in worsened.text
+    await alerter.close(session, "over")
+    assert sink.alerts[-1].level == 2
+
+
+async def test_an_episode_outlives_the_monitor(
+    registry: Registry, alerter: Alerter, sink: Collected
+) -> None:
+    script = Script(registry, alerter)
+    await script.play(*[-0.3] * 10)
+    kept = Alert.from_json(json.loads(json.dumps(sink.alerts[0].as_json())))
+    for comes_back in (True, False):
+        later = Collected()
+        heir = Alerter(checkpoint(), LIMITS, [later])
+        heir.resume([kept], now_s=5.0)  # a monotonic clock that began anew
+        if comes_back:
+            again = Script(Registry(Config(), LIMITS), heir, now_s=6.0)
+            await again.play(*[-0.3] * 10)
+            assert later.alerts == []
+            await again.play(*[0.6] * 60)
+        else:
+            await heir.sweep(5.0 + ABSENCE_S)
+        (closed,) = later.alerts
+        assert (closed.kind, closed.id) == (AlertKind.CLOSED, kept.id)
+        assert closed.suspected_at == kept.suspected_at
+        assert kept.duration_s < closed.duration_s < 100
+
+
+async def test_a_drill_has_an_episode_of_its_own(
+    registry: Registry, alerter: Alerter, sink: Collected
+) -> None:
+    real = Script(registry, alerter)
+    drill = Script(Registry(Config(), LIMITS), alerter)
+    drill.session.drill = True
+    await drill.play(*[-0.3] * 10)
+    await real.play(*[-0.3] * 10)
+    await alerter.close(drill.session, SUMMARIES["drill"])
+    assert [(a.kind, a.drill) for a in sink.alerts] == [
+        (AlertKind.OPENED, True),
+        (AlertKind.OPENED, False),
+        (AlertKind.CLOSED, True),
+    ]
+    assert "This is a drill" in sink.alerts[0].text
+    assert len({alert.id for alert in sink.alerts}) == 2
 
 
 async def test_participants_do_not_share_episodes(
@@ -147,19 +213,3 @@ async def test_alerts_of_synthetic_weights_are_marked(
     alerter = Alerter(checkpoint(trained_on), LIMITS, [sink])
     await Script(registry, alerter).play(*[-0.3] * 10)
     assert sink.alerts[0].demo is demo
-
-
-async def test_the_record_is_a_log_line_an_event_and_a_count(
-    registry: Registry, caplog: pytest.LogCaptureFixture
-) -> None:
-    metrics = Metrics(registry, MetricsConfig(), StageCpu())
-    bus = EventBus(metrics)
-    alerter = Alerter(checkpoint(), LIMITS, [RecordSink(bus, metrics)])
-    with bus.subscribe() as listener, caplog.at_level(logging.WARNING):
-        await Script(registry, alerter).play(*[-0.3] * 10)
-        event = await anext(listener)
-    assert "identity mismatch suspected" in caplog.text
-    assert "[demo]" in caplog.text
-    assert (event["type"], event["kind"], event["demo"]) == ("alert", "opened", True)
-    assert len(json.dumps(dict(event), allow_nan=False)) < 1000
-    assert 'vfd_alerts_total{kind="opened"} 1.0' in metrics.render().decode()

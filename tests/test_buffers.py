@@ -142,6 +142,45 @@ def test_an_abstention_carries_what_is_known(buffer: ParticipantBuffer) -> None:
     assert outcome.coverage == 1.0
 
 
+def test_a_voice_that_several_share_is_not_scored_where_it_is_withheld(
+    buffer: ParticipantBuffer,
+) -> None:
+    asked: list[tuple[int, float]] = []
+
+    def withheld(audio: Audio, start_s: float) -> Reason | None:
+        asked.append((len(audio), start_s))
+        return answers.pop()
+
+    buffer.withheld = withheld
+    answers: list[Reason | None] = [Reason.SEVERAL_FACES, Reason.NO_SPEECH, None]
+    assert reason(buffer, 3.0) is Reason.NO_AUDIO
+    buffer.write_audio(0.0, np.zeros(WINDOW_SAMPLES, np.float32))
+    assert reason(buffer, 3.0) is Reason.NO_SPEECH
+    assert asked == []
+    speak(buffer, 3.0, 8.0)
+    show(buffer, 3.0, 8.0, 160)
+    assert isinstance(judge(buffer.snapshot(8.0)), Window)
+    assert asked == [(WINDOW_SAMPLES, 5.0)]
+    listens = judge(buffer.snapshot(8.0))
+    assert isinstance(listens, Abstention)
+    assert (listens.reason, listens.speech) == (Reason.NO_SPEECH, 0.0)  # none of it is theirs
+    assert reason(buffer, 8.0) is Reason.SEVERAL_FACES
+    speak(buffer, 8.0, 11.0)
+    assert reason(buffer, 11.0) is Reason.VIDEO_PAUSED
+    assert len(asked) == 3
+
+
+def test_what_was_looked_at_is_remembered(buffer: ParticipantBuffer) -> None:
+    assert buffer.share_with_face(0.0) == 0.0
+    buffer.note_look(1.0, face(1.0))
+    buffer.note_look(1.5, Reason.SEVERAL_FACES)
+    assert buffer.rejected == (1.5, Reason.SEVERAL_FACES)
+    buffer.note_look(2.0, face(2.0))
+    assert buffer.share_with_face(0.0) == pytest.approx(2 / 3)
+    assert buffer.share_with_face(1.2) == 0.5
+    assert [f.time_s for f in buffer.snapshot(3.0).faces] == [1.0, 2.0]
+
+
 def test_why_there_is_no_face(buffer: ParticipantBuffer) -> None:
     speak(buffer, 0.0, 3.0)
     buffer.note_video(2.5)

@@ -6,8 +6,9 @@ import pytest
 
 from monitor.config import Config, MetricsConfig
 from monitor.cpu import StageCpu
-from monitor.face_worker import FaceWorker
+from monitor.face_worker import MAX_OF_A_SCREEN, FaceWorker
 from monitor.metrics import Metrics
+from monitor.screen import Screen, Seen
 from monitor.sessions import Registry
 from tests.fakes import ALICE, BOB, LIMITS, face, until
 from vfd.finder import FaceFinder
@@ -123,3 +124,45 @@ async def test_one_thread_which_ends_with_the_worker(registry: Registry, metrics
     worker.submit(alice, 2.0, picture(100))
     assert finder.looked_at == [0.0]
     assert "faces" not in [t.name for t in threading.enumerate()]
+
+
+class ScriptedScreen(Screen):
+    """Keeps the times of what it is shown; `gate` as in ScriptedFinder."""
+
+    def __init__(self, finder: ScriptedFinder) -> None:
+        super().__init__()
+        self._scripted = finder
+        self.shown: list[float] = []
+
+    def look(self, finder: FaceFinder, rgb: Rgb, time_s: float) -> Seen | None:
+        assert finder is self._scripted
+        assert self._scripted.gate.wait(5)
+        self.shown.append(time_s)
+        self._scripted.looked_at.append(time_s)
+        people = {1: face(time_s), 2: Reason.FACE_SMALL}
+        return Seen(time_s, frozenset(people), people) if rgb.any() else None
+
+
+async def test_of_a_screen_a_few_pictures_wait_and_others_have_their_turn(
+    registry: Registry, metrics: Metrics
+) -> None:
+    finder = ScriptedFinder()
+    screen, seen = ScriptedScreen(finder), list[Seen]()
+    finder.gate.clear()
+    worker = FaceWorker(finder, metrics)
+    alice, bob = registry.join(ALICE, 0.0), registry.join(BOB, 0.0)
+    worker.submit(alice, 0.0, picture(100))
+    await until(finder.entered.is_set)
+    for number in range(MAX_OF_A_SCREEN + 2):
+        worker.watch(screen, 10.0 + number, picture(100 * (number != 3)), seen.append)
+    worker.submit(bob, 1.0, picture(100))
+    finder.gate.set()
+    await until_looked_at(finder, 2 + MAX_OF_A_SCREEN)
+    assert finder.looked_at[:3] == [0.0, 12.0, 1.0]
+    assert screen.shown == [12.0, 13.0, 14.0, 15.0]  # the oldest were left out
+    assert [s.time_s for s in seen] == [12.0, 14.0, 15.0]
+    await worker.close()
+    text = metrics.render().decode()
+    assert 'vfd_pictures_total{outcome="skipped"} 2.0' in text
+    assert 'vfd_pictures_total{outcome="face"} 5.0' in text
+    assert 'vfd_pictures_total{outcome="face_small"} 3.0' in text

@@ -60,7 +60,7 @@ async def test_events_begin_with_a_snapshot_and_go_on_to_scores() -> None:
 
 
 async def test_silence_is_broken_by_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitor.http.HEARTBEAT_S", 0.1)
+    monkeypatch.setattr("monitor.event_stream.HEARTBEAT_S", 0.1)
     async with (
         monitor(CONFIG) as service,
         client_of(service.url) as client,
@@ -75,7 +75,8 @@ async def test_readers_of_events_are_limited_and_leave_room_when_they_go() -> No
     config = replace(CONFIG, server=ServerConfig(port=0, max_event_clients=1))
     async with monitor(config) as service, client_of(service.url) as client:
         async with client.stream("GET", "/v1/events") as answer:
-            await anext(answer.aiter_lines())
+            lines = answer.aiter_lines()  # kept: one that is collected hangs up
+            await anext(lines)
             refused = await client.get("/v1/events")
             assert refused.status_code == 503
             assert refused.headers["Retry-After"]
@@ -118,7 +119,7 @@ async def test_readiness_follows_the_engine() -> None:
 
 async def test_everything_with_data_asks_for_the_token() -> None:
     config = replace(CONFIG, server=ServerConfig(port=0, token="open-sesame"))
-    paths = ("/metrics", "/v1/participants", "/v1/events")
+    paths = ("/metrics", "/v1/participants", "/v1/episodes", "/v1/drills/x", "/v1/events")
     async with monitor(config) as service, client_of(service.url) as client:
         for wrong in ({}, {"Authorization": "Bearer no"}, {"Authorization": "Basic open-sesame"}):
             for path in paths:
@@ -130,7 +131,7 @@ async def test_everything_with_data_asks_for_the_token() -> None:
         for path in ("/healthz", "/readyz", "/publish", "/static/publish.js"):
             assert (await client.get(path)).status_code == 200
         right = {"Authorization": "Bearer open-sesame"}
-        for path in paths[:2]:
+        for path in paths[:3]:
             assert (await client.get(path, headers=right)).status_code == 200
         async with publish(f"{service.url}/whip/a/b", Voice(), headers=right):
             await asyncio.sleep(0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -39,7 +40,11 @@ async def test_people_are_found_followed_and_let_go_and_see_the_monitor(janus: J
             await w.scored("bob", 3)
         await w.names("alice", within_s=VANISHES_WITHIN_S)
         await w.scored("alice", 3)
-        assert (await w.people())["alice"]["coverage"] > 0.9
+
+        async def heard() -> bool:
+            return bool((await w.people())["alice"]["coverage"] > 0.9)
+
+        await until(heard)
     assert NAME not in await janus.participants()
 
 
@@ -79,6 +84,45 @@ async def test_janus_dies_and_returns_and_the_verdict_is_what_it_was(janus: Janu
             await w.names("alice", within_s=APPEARS_WITHIN_S)
             assert (await w.people())["alice"]["windows_scored"] >= scored
             await w.scored("alice", scored + 2)
+
+
+async def test_no_alert_is_lost_and_none_is_false_when_janus_dies(janus: Janus) -> None:
+    def shade(grey: int) -> Picture:
+        return Picture(np.full((120, 160, 3), grey, np.uint8))
+
+    async with watching(janus.url) as w:
+
+        async def state_of(name: str) -> str:
+            return str((await w.people()).get(name, {}).get("state"))
+
+        async def opened() -> int:
+            lines = re.findall(r'vfd_alerts_total\{.*"opened".*\} (\d+)', await w.metrics())
+            return sum(map(int, lines))
+
+        async def everybody(*states: str) -> bool:
+            return [await state_of(name) for name in ("alice", "bob", "eve")] == list(states)
+
+        async with (
+            taking_part(janus, "alice", Voice(), shade(160), number=77),
+            taking_part(janus, "bob", Voice(), shade(160), number=78),
+            taking_part(janus, "eve", Voice(), shade(60), number=79),
+        ):
+            await until(lambda: everybody("match", "match", "mismatch"), 20)
+            assert await opened() == 1
+            await janus.kill()
+            await w.state("waiting")
+        await asyncio.sleep(3)
+        await janus.start()
+        async with (
+            taking_part(janus, "alice", Voice(), shade(160), number=77),
+            taking_part(janus, "bob", Voice(), shade(60), number=78),  # not the same any more
+            taking_part(janus, "eve", Voice(), shade(60), number=79),
+        ):
+            await w.state("joined", BACK_WITHIN_S)
+            await w.names("alice", "bob", "eve", within_s=APPEARS_WITHIN_S)
+            assert await everybody("match", "match", "mismatch")
+            await until(lambda: everybody("match", "mismatch", "mismatch"), 20)
+            assert await opened() == 2
 
 
 async def test_the_video_of_who_is_silent_pauses_and_returns_with_the_voice(

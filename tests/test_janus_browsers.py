@@ -2,13 +2,9 @@
 suspects that one, and nobody else."""
 
 import asyncio
-import functools
-import http.server
-import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import av
@@ -19,9 +15,11 @@ from scipy.signal import resample_poly
 from monitor.config import Config, JoinConfig, ServerConfig
 from monitor.service import Service
 from tests.browser import browsing
+from tests.browser_pages import pages, plain_devices
 from tests.janus_server import PIN, ROOM, Janus, running_janus
 from tests.looped import RATE_HZ, write_camera, write_microphone
 from tests.peers import until
+from tests.watching import watching
 from training.call import SWAPPED, draw_cast
 from training.codecs import decode_opus, decode_vp8
 from training.people import FaceTraits, VoiceTraits
@@ -30,26 +28,8 @@ from vfd.types import SAMPLE_RATE_HZ
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-HERE = Path(__file__).parent
 ALERT_WITHIN_S = 45.0
 NAMES = ("amira", SWAPPED)
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:  # noqa: ANN401 - as the base has it
-        """Not in the log of the tests."""
-
-
-@contextmanager
-def pages() -> Iterator[str]:
-    """Where the page is: browsers give cameras to http on this machine only."""
-    handler = functools.partial(_Quiet, directory=str(HERE))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/janus_page.html"
-        finally:
-            server.shutdown()
 
 
 def write_devices(folder: Path, voice: VoiceTraits, face: FaceTraits, seed: int) -> Path:
@@ -70,7 +50,7 @@ def write_devices(folder: Path, voice: VoiceTraits, face: FaceTraits, seed: int)
 async def room_of_browsers(janus: Janus, folder: Path) -> AsyncIterator[None]:
     """Everybody of NAMES takes part by Chromium; SWAPPED wears the donor's face."""
     cast = draw_cast(7)
-    with pages() as page:
+    with pages("janus_page.html") as page:
         async with AsyncExitStack() as stack:
             for seed, name in enumerate(NAMES):
                 person = cast.people[name]
@@ -91,11 +71,9 @@ async def room_of_browsers(janus: Janus, folder: Path) -> AsyncIterator[None]:
 
 
 async def test_the_swapped_one_is_suspected_and_nobody_else(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = tmp_path_factory.mktemp(
-        "room"
-    )  # short: Chromium puts sockets there, of 107 characters
+    folder = tmp_path_factory.mktemp("room")  # short: Chromium puts sockets there
     async with running_janus(folder / "janus") as janus, room_of_browsers(janus, folder):
         config = Config(server=ServerConfig(port=0), join=JoinConfig(calls=(janus.url,)))
         service = Service(config)
@@ -103,11 +81,13 @@ async def test_the_swapped_one_is_suspected_and_nobody_else(
         try:
             async with httpx.AsyncClient(base_url=service.url, trust_env=False) as client:
                 states: dict[str, set[str]] = {name: set() for name in NAMES}
+                ids: dict[str, str] = {}
 
                 async def decided() -> bool:
                     found = (await client.get("/v1/participants")).json()["participants"]
                     for person in found:
                         states[person["name"]].add(person["state"])
+                        ids[person["name"]] = person["participant"]
                     return all(states[n] & {"match", "mismatch"} for n in NAMES)
 
                 try:
@@ -123,3 +103,28 @@ async def test_the_swapped_one_is_suspected_and_nobody_else(
     assert "mismatch" in states[SWAPPED]
     assert "match" not in states[SWAPPED]
     assert not states["amira"] & {"mismatch", "suspect"}
+    alerts = [r.getMessage() for r in caplog.records if r.name == "monitor.alerts"]
+    opened = [message for message in alerts if "identity mismatch suspected" in message]
+    assert len(opened) == 1
+    assert f"participant={ids[SWAPPED]} " in opened[0]
+
+
+async def test_a_codec_that_we_lack_is_named(
+    tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path_factory.mktemp("vp9")
+    async with running_janus(folder / "janus") as janus:
+        query = {"janus": janus.socket, "room": ROOM, "pin": PIN, "name": "vera", "codec": "VP9"}
+        with pages("janus_page.html") as page:
+            async with (
+                browsing(f"{page}?{urlencode(query)}", folder=folder, **plain_devices(folder)),
+                watching(janus.url) as w,
+            ):
+                await w.names("vera", within_s=30)
+
+                async def explained() -> bool:
+                    return bool((await w.people())["vera"]["not_scored"] == "codec_unsupported")
+
+                await until(explained, 15)
+                assert 'reason="codec_unsupported"' in await w.metrics()
+    assert "a participant sends video as vp9, which is not taken" in caplog.text

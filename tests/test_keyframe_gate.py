@@ -18,19 +18,21 @@ INTERVAL_S = 2.0
 class Counted:
     """What a gate made of a file: per second of media, packets that were decoded."""
 
-    def __init__(self, path: Path, hurried: range = range(0)) -> None:
+    def __init__(self, path: Path, hurried: range = range(0), closely: range = range(0)) -> None:
         self.decoded: Counter[int] = Counter()
         self.shades: list[tuple[float, int]] = []
         with av.open(str(path)) as container:
             video = container.streams.video[0]
             gate = KeyframeGate(video, INTERVAL_S)
             for packet in container.demux(video):
-                self._one(gate, packet, hurried)
+                self._one(gate, packet, hurried, closely)
             self.keyframes_only = gate.keyframes_only
 
-    def _one(self, gate: KeyframeGate, packet: "Packet[Any]", hurried: range) -> None:
-        at_s = None if packet.dts is None else float(packet.dts * packet.time_base)
-        frames = gate.decode(packet, hurried=at_s is not None and int(at_s) in hurried)
+    def _one(
+        self, gate: KeyframeGate, packet: "Packet[Any]", hurried: range, closely: range
+    ) -> None:
+        at_s = -1.0 if packet.dts is None else float(packet.dts * packet.time_base)
+        frames = gate.decode(packet, int(at_s) in hurried, int(at_s) in closely)
         for frame in frames or ():
             assert not frame.is_corrupt
             assert frame.time is not None
@@ -60,6 +62,13 @@ def test_where_they_come_seldom_everything_is_decoded(tmp_path: Path) -> None:
     counted = Counted(video(tmp_path / "a.mp4", 12, gop_s=5.0))
     assert not counted.keyframes_only
     assert sum(counted.decoded.values()) == 12 * FPS
+
+
+def test_what_is_watched_closely_is_all_decoded_from_a_keyframe_on(tmp_path: Path) -> None:
+    counted = Counted(video(tmp_path / "a.mp4", 16, gop_s=2.0), closely=range(7, 12))
+    assert [counted.decoded[second] for second in range(4, 8)] == [1, 0, 1, 0]
+    assert [counted.decoded[second] for second in range(8, 11)] == [FPS] * 3
+    assert [counted.decoded[second] for second in range(13, 16)] == [0, 1, 0]
 
 
 def test_a_keyframe_is_shown_at_once_and_as_it_is(tmp_path: Path) -> None:

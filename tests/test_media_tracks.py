@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from monitor.media_tracks import (
+    LIPS_SIDE_PX,
     MAX_AHEAD_S,
     MAX_LEAD_S,
     Item,
     Picture,
+    PictureTrack,
     Sound,
     Timeline,
     TimeOrder,
@@ -91,3 +93,31 @@ def test_pixels_become_square(aspect: float) -> None:
 
 def test_an_enormous_picture_is_shrunk() -> None:
     assert upright_rgb(av.VideoFrame(8192, 1024, "yuv420p")).shape == (512, 4096, 3)
+
+
+def shown(fps: int, *, closely: bool, width: int = 32, seconds: int = 2) -> list[Picture]:
+    track = PictureTrack(Timeline(0.0), 0.5, 1.0)
+    track.closely = closely
+    made = []
+    for index in range(seconds * fps):
+        picture = av.VideoFrame(width, 16, "yuv420p")
+        picture.pts, picture.time_base = index, Fraction(1, fps)
+        made += track.items(picture)
+    return made
+
+
+@pytest.mark.parametrize(("fps", "count"), [(30, 24), (25, 24), (10, 20)])
+def test_mouths_are_watched_in_twelve_pictures_a_second(fps: int, count: int) -> None:
+    pictures = shown(fps, closely=True)
+    assert sum(picture.rgb is not None for picture in pictures) == 4
+    assert sum(picture.lips is not None for picture in pictures) == count
+    assert all(p.lips is p.rgb for p in pictures if p.rgb is not None)  # converted once
+    assert all(picture.lips is None for picture in shown(fps, closely=False))
+
+
+def test_pictures_of_mouths_are_small() -> None:
+    first = shown(10, closely=True, width=2 * LIPS_SIDE_PX, seconds=1)[0]
+    assert first.rgb is not None
+    assert first.lips is not None
+    assert first.rgb.shape == (16, 2 * LIPS_SIDE_PX, 3)
+    assert first.lips.shape == (8, LIPS_SIDE_PX, 3)

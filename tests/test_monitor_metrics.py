@@ -5,6 +5,7 @@ import time
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from monitor.collectors import Waiting
 from monitor.config import Config, MetricsConfig, WhipConfig
 from monitor.cpu import StageCpu
 from monitor.keyframe_requests import KeyframeTally
@@ -51,7 +52,7 @@ def test_verbs_become_series(metrics: Metrics) -> None:
     metrics.engine_changed(up=True)
     metrics.delivery(Sink.WEBHOOK, Outcome.DELIVERED)
     metrics.delivery_allowed(True)
-    metrics.outbox_age(lambda: 7.5)
+    metrics.count_outbox(lambda: {"a": Waiting(2, 7.5), "b": Waiting(1, 0.5)})
     metrics.queue_ages({"engine": lambda: 0.25})
     metrics.loop_lagged(-0.001)
     metrics.model_loaded(checkpoint(), "openvino")
@@ -72,6 +73,7 @@ def test_verbs_become_series(metrics: Metrics) -> None:
     assert value(metrics, "vfd_deliveries_total", sink="alertmanager", outcome="failed") == 0
     assert value(metrics, "vfd_alert_delivery_enabled") == 1
     assert value(metrics, "vfd_outbox_oldest_seconds") == 7.5
+    assert value(metrics, "vfd_outbox_messages", webhook="b") == 1
     assert value(metrics, "vfd_queue_oldest_seconds", queue="engine") == 0.25
     assert value(metrics, "vfd_event_loop_lag_seconds_count") == 1
     assert (

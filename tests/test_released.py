@@ -10,8 +10,7 @@ import pytest
 import torch
 from released_oracle import OracleTower, face_input
 
-from vfd.checkpoint import UNCALIBRATED, CheckpointError, CheckpointInfo, load_checkpoint
-from vfd.decision import limits_from_calibration
+from vfd.checkpoint import CheckpointError, CheckpointInfo, load_checkpoint
 from vfd.mel import mel128
 from vfd.model import VfdModel
 from vfd.model_config import PRESETS, ModelConfig
@@ -113,11 +112,6 @@ def test_one_file_or_two_and_what_half_precision_costs(tmp_path: Path) -> None:
         voice_cosine = (model.embed_voice(voices) * oracles["voice"](voices)).sum(1)
         face_cosine = (model.embed_faces(crops) * oracles["face"](face_input(crops))).sum(1)
     assert min(voice_cosine.min(), face_cosine.min()) > 1 - 1e-5
-
-
-def test_nothing_is_decided_by_uncalibrated_scores() -> None:
-    limits = limits_from_calibration(UNCALIBRATED)
-    assert (limits.suspect_below, limits.match_above) == (-1.0, 1.0)
 
 
 def test_every_key_that_does_not_fit_is_named(tmp_path: Path) -> None:

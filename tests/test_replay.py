@@ -79,8 +79,7 @@ def test_an_engine_that_fails_is_named_and_may_recover(tmp_path: Path) -> None:
             return super().find(rgb, time_s)
 
     path = call(tmp_path / "a.mkv", 10.0)
-    replay = replay_of(engine)
-    replay._finder = Flaky()
+    replay = replay_of(engine, finder=Flaky())
     with closing(ReadAhead(str(path), 0.5)) as media:
         media.open()
         outcome = watch(media, replay, lambda hop, media_s: None)

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from monitor.alerts import Alerter, RecordSink
+from monitor.alerts import Alerter
 from monitor.config import Config, MetricsConfig, ScoringConfig
 from monitor.cpu import StageCpu
 from monitor.events import Event, EventBus, Subscription
 from monitor.metrics import Metrics
+from monitor.record import RecordSink
 from monitor.scoring import Scorer, ScoringLoop, evaluate
 from monitor.sessions import Registry, Session
 from tests.fakes import (

@@ -9,9 +9,9 @@ import pytest
 
 from monitor.live_edge import CONTINUOUS, LiveEdge, OwnPace, Pace
 from monitor.media_tracks import Item, Picture, Sound
-from monitor.stream_player import StreamPlayer
+from monitor.stream_player import MAX_CONVERTED, StreamPlayer
 from tests.fakes import VirtualClock
-from vfd.types import SAMPLE_RATE_HZ, Audio, Rgb
+from vfd.types import SAMPLE_RATE_HZ, Audio
 
 FRAME_S = 0.02
 
@@ -24,7 +24,7 @@ class Script:
         self.over = False
         self.ends = True
         self.broke_off = ""
-        self.source = SimpleNamespace(hurried=False)
+        self.source = SimpleNamespace(hurried=False, closely=False)
 
     def take(self) -> tuple[float, Item] | None:
         """As ReadAhead.take."""
@@ -40,14 +40,15 @@ class Sink:
     def __init__(self) -> None:
         self.sounds: list[float] = []
         self.pictures: list[float] = []
+        self.closely = False
 
     def sound(self, time_s: float, samples: Audio) -> None:
         """When."""
         self.sounds.append(time_s)
 
-    def picture(self, time_s: float, rgb: Rgb | None) -> None:
+    def picture(self, picture: Picture) -> None:
         """When."""
-        self.pictures.append(time_s)
+        self.pictures.append(picture.time_s)
 
 
 def sound(media_s: float) -> Sound:
@@ -83,6 +84,30 @@ def test_of_a_file_no_more_is_held_than_is_due_soon() -> None:
     assert 1_000 - len(script.items) == pytest.approx(pace.ahead_s / FRAME_S, abs=2)
 
 
+def test_of_pictures_that_are_converted_few_are_held() -> None:
+    clock = VirtualClock(50.0)
+    tiny = np.zeros((2, 2, 3), np.uint8)
+    items = [(50.0, Picture(i / 12, None, tiny)) for i in range(100)]
+    script = Script((50.0, sound(0.0)), *items)
+    pace = OwnPace()
+    pace.ahead_s = 60.0
+    subject, sink = player(script, pace, clock)
+    subject.hear(0.0)
+    assert 100 - len(script.items) == MAX_CONVERTED
+    clock.now_s = 60.0
+    subject.hear(0.0)
+    subject.hear(0.0)
+    assert len(sink.pictures) == 100
+
+
+def test_the_reader_is_told_when_mouths_are_to_be_watched() -> None:
+    script = Script(*((50.0, sound(i * FRAME_S)) for i in range(3)))
+    subject, sink = player(script, OwnPace(), VirtualClock(50.0))
+    sink.closely = True
+    subject.hear(0.0)
+    assert script.source.closely
+
+
 def test_sound_that_lies_over_what_was_heard_is_left_out() -> None:
     clock = VirtualClock(100.0)
     pace = OwnPace()
@@ -96,6 +121,23 @@ def test_sound_that_lies_over_what_was_heard_is_left_out() -> None:
     clock.now_s = 100.3
     subject.hear(0.0)
     assert sink.sounds[11:] == pytest.approx([100.22, 100.24, 100.26, 100.28])
+
+
+def test_pictures_of_what_was_skipped_lie_over_no_other_sound() -> None:
+    clock = VirtualClock(100.0)
+    pace = OwnPace()
+    sounds = [(100.0, sound(i * FRAME_S)) for i in range(30)]
+    pictures = [(100.0, Picture(0.1 * i, None)) for i in range(6)]
+    script = Script(*sorted([*sounds, *pictures], key=lambda read: read[1].time_s))
+    script.ends = False
+    subject, sink = player(script, pace, clock)
+    clock.now_s = 100.15
+    subject.hear(0.0)
+    assert sink.pictures == pytest.approx([100.0, 100.1])
+    pace.offset_s = 99.8  # it skips two tenths of a second
+    clock.now_s = 100.35
+    subject.hear(0.0)
+    assert sink.pictures[2:] == pytest.approx([100.2, 100.3])  # of 0.4 and 0.5, none of 0.2 and 0.3
 
 
 def test_a_reader_that_falls_behind_is_hurried_until_it_is_at_the_edge() -> None:

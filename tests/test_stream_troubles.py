@@ -176,7 +176,7 @@ async def test_nothing_secret_is_fetched_in_the_open() -> None:
     request = httpx.URL("https://example.com/a"), httpx.URL("http://example.com/a")
     url = parse_call_url("https://example.com/a")
     with pytest.raises(SourceError, match="redirects from https to http"):
-        await stream_probe._check_redirect(*request, url, private_redirects=True)
+        await stream_probe.check_redirect(*request, url, private_redirects=True)
 
 
 async def test_a_playlist_leads_to_no_file_and_no_other_protocol(

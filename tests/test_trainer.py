@@ -110,6 +110,21 @@ def test_bf16_stays_close_to_f32() -> None:
     assert 0.98 < cosine.item() < 1 - 1e-7
 
 
+def test_bf16_leaves_the_choice_of_attention_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    run = Trainer._run
+
+    def watched(self: Trainer, *given: object) -> torch.Tensor:
+        seen.append(torch.backends.cuda.flash_sdp_enabled())  # of the CPU's too
+        return run(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Trainer, "_run", watched)
+    gradients(with_optimiser(EVERYTHING, precision="bf16"))
+    gradients(EVERYTHING)
+    assert seen == [False, False, True, True]
+    assert torch.backends.cuda.flash_sdp_enabled()
+
+
 def test_the_learning_rate_warms_up_and_fades() -> None:
     chosen = OptimiserRecipe(steps=100, warm_up_steps=10)
     rates = [schedule(step, chosen) for step in range(1, 101)]

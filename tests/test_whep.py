@@ -10,6 +10,7 @@ import uvicorn
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from fastapi import FastAPI, Request, Response
 
+from monitor import stream_probe
 from monitor.receiver import close_peer
 from tests.janus_server import PIN, ROOM, Janus, running_janus, taking_part
 from tests.peers import Picture, Voice, free_port, until
@@ -20,6 +21,19 @@ pytestmark = pytest.mark.slow
 
 TOKEN = "let me in"
 FEED = 77
+VP9 = "\r\n".join(
+    [
+        "v=0",
+        "o=- 1 1 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        *("a=group:BUNDLE 0 1", "a=ice-ufrag:abcd", "a=ice-pwd:" + 22 * "x", "a=setup:active"),
+        "a=fingerprint:sha-256 " + ":".join(["00"] * 32),
+        *("m=audio 9 UDP/TLS/RTP/SAVPF 111", "a=rtpmap:111 opus/48000/2", "a=mid:0"),
+        *("m=video 9 UDP/TLS/RTP/SAVPF 98", "a=rtpmap:98 VP9/90000", "a=mid:1"),
+        "",
+    ]
+)
 
 
 @asynccontextmanager
@@ -158,9 +172,19 @@ async def answering(text: str) -> AsyncIterator[str]:
             "too long",
         ),
         ("no HTTP at all\r\n\r\n", "unreachable", "cannot be reached"),
+        ("HTTP/1.1 307 x\r\nLocation: file:///etc\r\n\r\n", "protocol", "from http to file"),
+        ("HTTP/1.1 201 x\r\nLocation: http://a:b/\r\n\r\n", "protocol", "no address"),
+        ("HTTP/1.1 307 x\r\nLocation: http://10.0.0.1/\r\n\r\n", "refused", "private network"),
+        (f"HTTP/1.1 201 x\r\nContent-Length: {len(VP9)}\r\n\r\n{VP9}", "unsupported", "VP9"),
     ],
 )
-async def test_answers_that_make_no_sense(answer: str, trouble: str, message: str) -> None:
+async def test_answers_that_make_no_sense(
+    answer: str, trouble: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def is_public(host: str) -> bool:
+        return host == "127.0.0.1"
+
+    monkeypatch.setattr(stream_probe, "is_public", is_public)
     async with answering(answer) as host, watching(f"whep+http://{host}/whep", once=True) as w:
         await w.state("failed")
         call = await w.call()

@@ -29,6 +29,10 @@ class Watching:
         assert isinstance(found, dict)
         return found
 
+    async def metrics(self) -> str:
+        """As Prometheus gets them."""
+        return (await self._client.get("/metrics")).text
+
     async def names(self, *expected: str, within_s: float) -> None:
         async def there() -> bool:
             return set(await self.people()) == set(expected)

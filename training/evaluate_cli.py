@@ -239,7 +239,7 @@ def _calibrate(options: argparse.Namespace) -> None:
 
     table: ScoreTable = read_scores(options.scores)
     out = options.out or options.checkpoint
-    print(markdown(*calibrate(options.checkpoint, table, out)))
+    print(markdown(calibrate(options.checkpoint, table, out)))
 
 
 def _add_curve(parser: argparse.ArgumentParser) -> None:

@@ -63,7 +63,9 @@ def _tokens(tower: Tower, x_BCHW: Tensor, kept_T: Tensor | None) -> Tensor:
     kept_T = kept_T.to(x_BCHW.device)
     down = config.padded[0] - config.image[0]
     right = config.padded[1] - config.image[1]
-    x_BTN = _patches(F.pad(x_BCHW, (0, right, 0, down)), config.grid, kept_T)
+    if down or right:  # padding by nothing would still copy all
+        x_BCHW = F.pad(x_BCHW, (0, right, 0, down))
+    x_BTN = _patches(x_BCHW, config.grid, kept_T)
     x_BTD = F.linear(x_BTN, tower.patch.weight.flatten(1), tower.patch.bias)
     x_BTD = x_BTD + tower.positions[1 + kept_T]
     class_B1D = (tower.class_vector + tower.positions[0]).expand(len(x_BTD), 1, -1)

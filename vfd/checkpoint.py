@@ -20,6 +20,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from vfd.model_config import PRESETS, ModelConfig, Size, tensor_shapes
+from vfd.operating import DecisionModel, from_values
 
 FORMAT_VERSION: Final = 2  # 1: spectrograms had another floor and normalisation
 _METADATA_KEY: Final = "vfd"  # one key: safetensors writes several in random order, and the hash of
@@ -66,15 +67,16 @@ UNCALIBRATED: Final = Calibration(
     fake_std_between=0.0,
     fake_std_within=0.0,
 )
-"""Where nothing is known of the scores nothing follows from them: the limits that a decision
-derives from these numbers lie at -1 and 1, and every verdict stays unknown. Whoever wants to follow
-the published code, which decides at a cosine of 0, sets both limits in the configuration."""
+"""Where nothing is known of the scores nothing follows from them: every verdict stays unknown.
+Whoever wants to follow the published code, which decides at a cosine of 0, chooses the paper's rule
+and sets both limits in the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointInfo:
     """What a checkpoint says about itself. `trained_on` such as "synthetic people v1"; `command`
-    and `commit` repeat the training."""
+    and `commit` repeat the training. `decision`: thresholds by stated error rates, None where they
+    were never fitted."""
 
     format_version: int
     config: ModelConfig
@@ -82,6 +84,7 @@ class CheckpointInfo:
     trained_on: str
     command: str
     commit: str
+    decision: DecisionModel | None = None
 
     @property
     def synthetic(self) -> bool:
@@ -164,9 +167,19 @@ def _info(path: Path, metadata: Mapping[str, str]) -> CheckpointInfo:
         )
     for section, kind in (("config", ModelConfig), ("calibration", Calibration)):
         fields[section] = _build(kind, fields.get(section), path, section)
-    info = _build(CheckpointInfo, fields, path, "metadata")
+    decision = _decision(path, fields.pop("decision", None))
+    info = dataclasses.replace(_build(CheckpointInfo, fields, path, "metadata"), decision=decision)
     _check_label(path, info.config)
     return info
+
+
+def _decision(path: Path, values: object) -> DecisionModel | None:
+    if values is None:
+        return None
+    try:
+        return from_values(values)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: decision: {error}") from None
 
 
 def _build(kind: type[T], values: object, path: Path, where: str) -> T:

@@ -1,30 +1,37 @@
-"""From scores to a verdict: a smoothed similarity, two thresholds, minimum durations.
+"""From scores to a verdict about one participant, by one of two rules.
 
-Pure: time is passed in, nothing is read from a clock. The rules, in order:
+Pure: time is passed in, nothing is read from a clock. The statistic is an exponentially weighted
+mean of the similarities. Its time is *scored* time: a second without a score leaves it where it is,
+so silence never moves anybody towards a match. No verdict before `min_windows` scores, and none
+after `forget_after_s` without one.
 
-- The statistic is an exponentially weighted mean of the similarities. Its time is *scored* time: a
-  second without a score leaves it where it is, so silence never moves anybody towards a match.
-- No verdict before `min_windows` scores; all is forgotten after `forget_after_s` without one.
-- Below `suspect_below`: suspect. Staying there for `mismatch_after_s` of scored time: mismatch.
-- Above `match_above`: match, at once from unknown or suspect. A mismatch is left only after
-  `recover_after_s` of scored time up there.
-- Between the two the state holds. Unknown holds too: it never becomes a match for want of evidence.
+**sequential**: evidence is summed (`vfd.sequential`) and compared with the thresholds of an
+operating point. Any at its threshold: mismatch. Half of one: suspect. Else match above
+`match_above`, held until below `suspect_below`; weak evidence elsewhere. A mismatch is left only
+after `recover_after_s` of scored time above `match_above`, with less than half of every threshold.
+The evidence outlasts silences: who speaks in short turns is judged by all of them.
+
+**paper**: below `suspect_below`: suspect. Staying there for `mismatch_after_s` of scored time:
+mismatch. Above `match_above`: match, at once from unknown or suspect, after `recover_after_s` from
+mismatch. Between the two the state holds; unknown does too.
 """
 
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:  # numbers only: a decision needs no file reader
-    from vfd.checkpoint import Calibration
+from vfd.limits import DecisionLimits as DecisionLimits
+from vfd.operating import OperatingPoint as OperatingPoint
+from vfd.sequential import Evidence
 
 MAX_STEP_S: Final = 2.0
 """What one score vouches for at most: its own hop and one that was skipped. After a pause a single
 score would otherwise outweigh everything before it."""
 FIRST_STEP_S: Final = 1.0
-GENUINE_DEVIATIONS: Final = 2.5
-"""Between-person and within-person deviations that a genuine speaker is allowed below the mean."""
+SUSPICIOUS: Final = 0.5
+"""Of a threshold: from here on a closer look is worth its price."""
+WORSE: Final = 2.0
 
 
 class State(StrEnum):
@@ -43,44 +50,34 @@ class UnknownReason(StrEnum):
     ENGINE_DOWN = "engine_down"
 
 
+class Signal(StrEnum):
+    """What speaks against somebody."""
+
+    IDENTITY = "identity"
+    """The voice does not fit the face, by what is known of people in general."""
+    CHANGE = "change"
+    """Voice and face fit less than they did before in this call, or one of the two has changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`statistic`: the smoothed similarity in [-1, 1], None without any score. `since_s`: when this
-    state (and reason) began. `reason` is set exactly when `state` is unknown."""
+    state (and reason) began. `reason` is set exactly when `state` is unknown.
+
+    `log_likelihood_ratio` of the statistic, in nats: positive where swapped pairs score so more
+    often. `change`: evidence of a swap in this call, in units of its own alarm threshold: from 1 on
+    it alarms. `signal`: the stronger of those that alarm. `level`: 0 no alarm, 1 one at the
+    operating point, 2 evidence of twice the threshold, or both signals.
+    """
 
     state: State
     statistic: float | None
     since_s: float
     reason: UnknownReason | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionLimits:
-    """Thresholds in units of cosine, durations in seconds. Raises ValueError naming the field."""
-
-    suspect_below: float
-    match_above: float
-    smoothing_s: float = 3.0
-    mismatch_after_s: float = 2.0
-    recover_after_s: float = 5.0
-    min_windows: int = 3
-    forget_after_s: float = 15.0
-
-    def __post_init__(self) -> None:
-        for name in ("suspect_below", "match_above"):
-            if not -1.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} must be in [-1, 1], not {getattr(self, name)}")
-        if self.match_above < self.suspect_below:
-            raise ValueError(
-                f"match_above {self.match_above} lies below suspect_below {self.suspect_below}"
-            )
-        if not self.forget_after_s > 0:
-            raise ValueError(f"forget_after_s must be positive, not {self.forget_after_s}")
-        for name in ("smoothing_s", "mismatch_after_s", "recover_after_s"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must not be negative, not {getattr(self, name)}")
-        if self.min_windows < 1:
-            raise ValueError(f"min_windows must be at least 1, not {self.min_windows}")
+    log_likelihood_ratio: float | None = None
+    change: float | None = None
+    signal: Signal | None = None
+    level: int = 0
 
 
 class Decider:
@@ -94,14 +91,28 @@ class Decider:
         self._last_score_s: float | None = None
         self._low_s: float | None = None  # scored time below suspect_below; None: not there
         self._high_s: float | None = None  # the same above match_above
+        self._ratios: dict[Signal, float] = {}
+        self._evidence: Evidence | None = None
+        if limits.model is not None and limits.operating_point is not None:
+            point = limits.operating_point
+            self._evidence = Evidence(limits.model, point.allowance, point.change_allowance)
         self.verdict = Verdict(State.UNKNOWN, None, start_s, UnknownReason.TOO_FEW_WINDOWS)
 
-    def update(self, end_s: float, similarity: float | None) -> Verdict:
+    @property
+    def baseline(self) -> float | None:
+        """The participant's own usual similarity; None before it is known, or by the paper's
+        rule."""
+        return None if self._evidence is None else self._evidence.usual
+
+    def update(self, end_s: float, similarity: float | None, jump: float = 0.0) -> Verdict:
         """Takes the outcome of the window that ends at `end_s`: a similarity in [-1, 1], or None
-        for an abstention."""
+        for an abstention; `jump` as in `vfd.own`. Raises ValueError for numbers that are not
+        finite."""
+        if not all(math.isfinite(v) for v in (end_s, jump, similarity or 0.0)):
+            raise ValueError(f"not finite: end_s {end_s}, similarity {similarity}, jump {jump}")
         self._forget(end_s)
         if similarity is not None:
-            self._take(end_s, similarity)
+            self._take(end_s, similarity, jump)
         return self.verdict
 
     def pause(self, seconds: float) -> None:
@@ -116,12 +127,15 @@ class Decider:
         self._last_score_s = self._low_s = self._high_s = None
         self._enter(end_s, State.UNKNOWN, UnknownReason.NO_RECENT_WINDOWS)
 
-    def _take(self, end_s: float, similarity: float) -> None:
+    def _take(self, end_s: float, similarity: float, jump: float) -> None:
         step_s = FIRST_STEP_S
         if self._last_score_s is not None:
             step_s = min(max(end_s - self._last_score_s, 0.0), MAX_STEP_S)
         self._last_score_s = end_s
         self._windows += 1
+        if self._evidence is not None and self._limits.operating_point is not None:
+            self._evidence.take(similarity, jump, min(step_s, 1.0))
+            self._ratios = _ratios(self._evidence, self._limits.operating_point)
         mean = self._smooth(similarity, step_s)
         if self._windows < self._limits.min_windows:
             self._enter(end_s, State.UNKNOWN, UnknownReason.TOO_FEW_WINDOWS)
@@ -144,8 +158,10 @@ class Decider:
 
     def _next_state(self) -> State:
         state = self.verdict.state
+        recovered = self._high_s is not None and self._high_s >= self._limits.recover_after_s
+        if self._evidence is not None:
+            return self._by_evidence(state, recovered)
         if state is State.MISMATCH:
-            recovered = self._high_s is not None and self._high_s >= self._limits.recover_after_s
             return State.MATCH if recovered else State.MISMATCH
         if self._high_s is not None:
             return State.MATCH
@@ -153,10 +169,62 @@ class Decider:
             return state
         return State.MISMATCH if self._low_s >= self._limits.mismatch_after_s else State.SUSPECT
 
+    def _by_evidence(self, state: State, recovered: bool) -> State:
+        strength = max(self._ratios.values(), default=0.0)
+        if strength >= 1.0:
+            return State.MISMATCH
+        if state is State.MISMATCH and not (recovered and strength < SUSPICIOUS):
+            return State.MISMATCH
+        if strength >= SUSPICIOUS:
+            return State.SUSPECT
+        if Signal.IDENTITY not in self._ratios:  # what cannot tell a mismatch cannot tell a match
+            return State.UNKNOWN
+        held = state is State.MATCH and self._low_s is None
+        return State.MATCH if held or self._high_s is not None else State.UNKNOWN
+
     def _enter(self, end_s: float, state: State, reason: UnknownReason | None) -> None:
-        old = self.verdict
-        since_s = old.since_s if (old.state, old.reason) == (state, reason) else end_s
-        self.verdict = Verdict(state, self._mean, since_s, reason)
+        old, model = self.verdict, self._limits.model
+        ratio = None
+        if model is not None and self._mean is not None:
+            ratio = model.log_likelihood_ratio(self._mean)
+        self.verdict = Verdict(
+            state,
+            self._mean,
+            old.since_s if (old.state, old.reason) == (state, reason) else end_s,
+            reason,
+            log_likelihood_ratio=ratio,
+            change=self._ratios.get(Signal.CHANGE),
+            signal=self._signal(state),
+            level=self._level(state),
+        )
+
+    def _signal(self, state: State) -> Signal | None:
+        """Stays what it was while a mismatch outlasts its evidence."""
+        if state is not State.MISMATCH:
+            return None
+        alarming = {signal: r for signal, r in self._ratios.items() if r >= 1.0}
+        if not alarming:
+            return self.verdict.signal or Signal.IDENTITY
+        return max(alarming, key=lambda signal: alarming[signal])
+
+    def _level(self, state: State) -> int:
+        if state is not State.MISMATCH:
+            return 0
+        ratios = self._ratios.values()
+        return 2 if max(ratios, default=0.0) >= WORSE or sum(r >= 1.0 for r in ratios) > 1 else 1
+
+
+def _ratios(evidence: Evidence, point: OperatingPoint) -> dict[Signal, float]:
+    """Of each signal that can reach the operating point, in units of its threshold."""
+    ratios: dict[Signal, float] = {}
+    if point.identity is not None:
+        ratios[Signal.IDENTITY] = float(evidence.identity) / point.identity
+    if point.slow is not None:
+        slow = max(float(evidence.slow), 0.0) / point.slow
+        ratios[Signal.IDENTITY] = max(ratios.get(Signal.IDENTITY, 0.0), slow)
+    if point.change is not None:
+        ratios[Signal.CHANGE] = float(evidence.change) / point.change
+    return ratios
 
 
 def _stay(stayed_s: float | None, inside: bool, step_s: float) -> float | None:
@@ -164,61 +232,6 @@ def _stay(stayed_s: float | None, inside: bool, step_s: float) -> float | None:
     if not inside:
         return None
     return 0.0 if stayed_s is None else stayed_s + step_s
-
-
-def limits_from_calibration(
-    calibration: "Calibration",
-    *,
-    smoothing_s: float = 3.0,
-    suspect_below: float | None = None,
-    match_above: float | None = None,
-    mismatch_after_s: float = 2.0,
-    recover_after_s: float = 5.0,
-    min_windows: int = 3,
-    forget_after_s: float = 15.0,
-) -> DecisionLimits:
-    """Limits for one checkpoint; a threshold that is given wins over the derived one.
-
-    `suspect_below` has to serve two sides. A genuine person whose voice is atypical for the face
-    (`GENUINE_DEVIATIONS` of the deviation between persons below the mean) must not cross it by the
-    noise that smoothing leaves; so it wants to be low. A swapped pair must stay below it: one that
-    scores one deviation above the mean of the fakes still does. And it never exceeds lambda. Where
-    the model cannot serve both, the second wins: a monitor that cannot alert is none.
-
-    `match_above` is lambda, or higher where lambda is within the smoothed noise of `suspect_below`,
-    so that no participant flickers between the states.
-
-    Raises ValueError naming the field.
-    """
-    noise = _smoothed_noise(smoothing_s, calibration.autocorrelation)
-    genuine = calibration.real_mean - GENUINE_DEVIATIONS * (
-        calibration.real_std_between + noise * calibration.real_std_within
-    )
-    fake = calibration.fake_mean + math.hypot(
-        calibration.fake_std_between, noise * calibration.fake_std_within
-    )
-    if suspect_below is None:
-        suspect_below = min(calibration.threshold, max(genuine, fake))
-    if match_above is None:
-        margin = noise * calibration.real_std_within
-        match_above = min(max(calibration.threshold, suspect_below + margin), 1.0)
-    return DecisionLimits(
-        suspect_below=suspect_below,
-        match_above=match_above,
-        smoothing_s=smoothing_s,
-        mismatch_after_s=mismatch_after_s,
-        recover_after_s=recover_after_s,
-        min_windows=min_windows,
-        forget_after_s=forget_after_s,
-    )
-
-
-def _smoothed_noise(smoothing_s: float, autocorrelation: float) -> float:
-    """Deviation of the smoothed mean over that of single scores, one a second, for first-order
-    autoregressive scores."""
-    decay = _decay(FIRST_STEP_S, smoothing_s)
-    carried = decay * autocorrelation
-    return math.sqrt((1 - decay) / (1 + decay) * (1 + carried) / (1 - carried))
 
 
 def _decay(step_s: float, smoothing_s: float) -> float:

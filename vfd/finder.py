@@ -1,5 +1,6 @@
 """From a picture to the one face that it shows, fit for the model, or the reason why not."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from vfd.align import align
@@ -14,9 +15,17 @@ _RIVAL_SIZE: Final = (
 class FaceFinder:
     """Owns no state but the detector: to be called from one thread at a time, any thread."""
 
-    def __init__(self, detector: FaceDetector, limits: QualityLimits | None = None) -> None:
+    def __init__(
+        self,
+        detector: FaceDetector,
+        limits: QualityLimits | None = None,
+        moving: FaceDetector | None = None,
+    ) -> None:
+        """`moving`: asked instead of `detector` for pictures that follow each other closely, if
+        that one remembers those it was asked about."""
         self._detector = detector
         self._limits = limits or QualityLimits()
+        self._moving = moving or detector
 
     def find(self, rgb: Rgb, time_s: float) -> FaceFrame | Reason:
         """The largest face of `rgb` (H, W, 3) uint8 of any size, cut from the full picture.
@@ -30,6 +39,10 @@ class FaceFinder:
         if len(faces) > 1 and _width(faces[1]) >= _RIVAL_SIZE * _width(face):
             return Reason.SEVERAL_FACES
         return self.cut(rgb, face, time_s)
+
+    def faces(self, rgb: Rgb) -> Sequence[Face]:
+        """Everybody in the next picture `rgb` of a moving one, most certain first."""
+        return self._moving.detect(rgb)
 
     def cut(self, rgb: Rgb, face: Face, time_s: float) -> FaceFrame | Reason:
         """One detected `face` of `rgb`, whoever else is in it."""

@@ -106,12 +106,14 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """`similarity` in [-1, 1], the cosine of paper eq. 1; higher means voice and face match."""
+    """`similarity` in [-1, 1], the cosine of paper eq. 1; higher means voice and face match.
+    `jump` in [0, 2]: by how much more voice or face has changed in this call than the other."""
 
     key: ParticipantKey
     end_s: float
     similarity: float
     faces_used: int
+    jump: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

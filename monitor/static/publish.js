@@ -130,7 +130,7 @@ function take(block, call, name) {
     if (event.type === "verdict") showVerdict(event);
     if (event.type === "score") show("similarity", event.similarity.toFixed(2));
     if (event.type === "abstention") show("similarity", `none: ${event.reason.replaceAll("_", " ")}`);
-    if (event.type === "alert") show("error", event.summary);
+    if (event.type === "alert" && !event.drill) show("error", event.summary);
   }
 }
 
