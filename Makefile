@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := torch>=2.11,<2.14
 
-.PHONY: demo test check bench-demo bench-engines bench-scoring bench-speaker bench-receiver bench-receiver-accuracy gpu-check clean
+.PHONY: demo test check bench-demo bench-engines bench-scoring bench-speaker bench-receiver bench-receiver-accuracy bench-decision gpu-check clean
 
 demo: .venv/.demo  ## a live call of four people, one of whom is swapped (SEED=, JSON=, KEEP=1)
 	$(BIN)/vfd-monitor demo $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
@@ -36,6 +36,10 @@ bench-receiver: .venv/.dev  ## the receiver alone on a core, into monitor/report
 
 bench-receiver-accuracy: .venv/.dev  ## full decoding against keyframes, in accuracy
 	$(BIN)/python -m tests.receiver_accuracy
+
+bench-decision: .venv/.dev  ## false alarms and swaps caught; CALLERS= is a folder to embed people in
+	$(BIN)/python -m tests.embed_callers $(CALLERS)
+	$(BIN)/python -m tests.bench_decision $(CALLERS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
