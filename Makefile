@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := torch>=2.11,<2.14
 
-.PHONY: demo test check bench-engines bench-alerting gpu-check bench-demo bench-scoring bench-speaker bench-mixed bench-cross-talk bench-receiver bench-receiver-accuracy ops bench-room bench-streams clean
+.PHONY: demo test check bench-engines bench-alerting gpu-check bench-demo bench-scoring bench-speaker bench-mixed bench-cross-talk bench-receiver bench-receiver-accuracy ops bench-room bench-streams bench-decision clean
 
 demo: .venv/.demo  ## a live call of four people, one of whom is swapped (SEED=, JSON=, KEEP=1)
 	$(BIN)/vfd-monitor demo $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
@@ -54,6 +54,10 @@ bench-room: .venv/.dev  ## thirty people in a Janus room, into monitor/reports/r
 
 bench-streams: .venv/.dev  ## RTMP and HLS for five minutes, into monitor/reports/streams.md
 	$(BIN)/python -m tests.bench_streams
+
+bench-decision: .venv/.dev  ## false alarms and swaps caught; CALLERS= is a folder to embed people in
+	$(BIN)/python -m tests.embed_callers $(CALLERS)
+	$(BIN)/python -m tests.bench_decision $(CALLERS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
