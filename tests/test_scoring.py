@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import monitor.scoring
 from monitor.alerts import Alerter
 from monitor.buffers import MAX_MOUTHS
 from monitor.config import Config, MetricsConfig, ScoringConfig
@@ -35,6 +37,7 @@ from tests.fakes import (
 from tests.test_cross_talk import said
 from training.echo import loudspeaker
 from vfd.decision import State, UnknownReason
+from vfd.drift import Drift
 from vfd.mel import mel128
 from vfd.types import (
     SAMPLE_RATE_HZ,
@@ -276,6 +279,29 @@ async def test_an_engine_that_raises_is_down_until_it_answers(
         assert monitor.loop.engine_up
     assert caplog.text.count("fell off the bus") == 1
     assert "vfd_engine_up 1.0" in monitor.metrics.render().decode()
+
+
+async def test_a_drift_is_logged_once_and_its_end(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitor.scoring, "DRIFT_EVERY", 1)
+    caplog.set_level(logging.INFO)
+    watching = Monitor(FakeEngine(), hop_s=0.1)
+    watching.talking()
+    found = [Drift(8, -2.0, outside=True)] * 3 + [Drift(8, 0.1, outside=False)] * 100
+    monkeypatch.setattr(Registry, "drift", lambda _: found.pop(0))
+    async with watching.running():
+        await until(lambda: "back in the calibrated range" in caplog.text)
+    assert caplog.text.count("have left the calibrated range") == 1
+    assert "people=8 shift=-2.0" in caplog.text
+
+
+def test_a_face_that_is_exchanged_jumps() -> None:
+    scorer = Scorer(FakeEngine(), 1)
+    jumps = [scorer.score([window(ALICE, face(1.0, grey))])[0].jump for grey in (160, 160, 80)]
+    assert jumps[:2] == pytest.approx([0.0, 0.0], abs=1e-6)
+    assert jumps[2] > 0.2
+    assert scorer.score([window(BOB, face(1.0, 80))])[0].jump == 0.0  # of another participant
 
 
 async def test_an_engine_recovers_without_anybody_to_score() -> None:

@@ -4,8 +4,10 @@ import pytest
 
 from monitor.config import Config, WhipConfig
 from monitor.sessions import DOUBT_S, HISTORY, Registry, TooManyParticipants
-from tests.fakes import ALICE, BOB, LIMITS
+from tests.fakes import ALICE, BOB, DECISION, LIMITS
 from vfd.decision import State, UnknownReason
+from vfd.drift import Drift
+from vfd.limits import sequential_limits
 from vfd.types import Abstention, ParticipantKey, Reason, Score
 
 
@@ -122,3 +124,17 @@ def test_a_suspicion_waits_for_the_lips(registry: Registry) -> None:
     assert states[2:] == [State.SUSPECT] * 4
     session.lips.take(6.0, moved=True)
     assert session.apply(Score(ALICE, 6.0, -0.3, 1)).state is State.MISMATCH
+
+
+def test_drift_is_told_of_people_who_match() -> None:
+    registry = Registry(Config(), sequential_limits(DECISION, 1.0, 10.0))
+    assert registry.drift() == Drift(0, None, False)
+    for number in range(6):
+        key = ParticipantKey("standup", f"p{number}")
+        session = registry.join(key, 0.0)
+        for end_s in range(12):  # far above tanh(0.7), the mean of the calibration
+            session.apply(Score(key, float(end_s), 0.9 if number else -0.9, 1))
+    found = registry.drift()
+    assert found is not None
+    assert (found.people, found.outside) == (5, True)  # the sixth does not match
+    assert Registry(Config(), LIMITS).drift() is None
