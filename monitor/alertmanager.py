@@ -159,9 +159,9 @@ class AlertmanagerSink:
                 "alertname": ALERT_NAME,
                 "severity": "none" if alert.drill else "critical",
                 "source": "vfd-monitor",
-                "drill": "true" if alert.drill else "false",
                 "call": alert.call,
                 "participant": alert.participant,
+                **({"drill": "true"} if alert.drill else {}),
             },
             "annotations": {
                 name: _text(value) for name, value in alert.as_json().items() if value is not None

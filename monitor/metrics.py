@@ -151,6 +151,10 @@ class Metrics:
     def webhook_delivered(self) -> None:
         self.delivery(Sink.WEBHOOK, Outcome.DELIVERED)
 
+    def webhook_failed(self) -> None:
+        """One attempt; another follows, or the message is given up."""
+        self.delivery(Sink.WEBHOOK, Outcome.FAILED)
+
     def webhook_given_up(self) -> None:
         self.delivery(Sink.WEBHOOK, Outcome.GIVEN_UP)
 

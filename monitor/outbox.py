@@ -137,6 +137,7 @@ class Outbox:
                 self._try_later(message, answer)
 
     def _try_later(self, message: Message, answer: Answer) -> None:
+        self._metrics.webhook_failed()
         message.attempts += 1
         message.refused = answer.outcome is Outcome.REFUSED
         extra = {"webhook": self.target, "id": message.alert.message_id}

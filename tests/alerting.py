@@ -156,6 +156,8 @@ async def alerting(folder: Path, *, allowed: bool, mirror: bool = True) -> Async
 def _monitor(parts: Alerting, allowed: bool, mirror: bool) -> tuple[str, ...]:
     settings = {
         "PYTHONPATH": str(Path(__file__).parents[1]),
+        "VFD_STORE_PATH": ":memory:",
+        "VFD_ALERTS_ABSENCE_S": "5",  # by default whoever left may be back within a minute
         "VFD_SERVER_PORT": parts.monitor.rpartition(":")[2],
         "VFD_MODEL_ALLOW_SYNTHETIC_ALERTS": str(allowed).lower(),
         "VFD_ALERTMANAGER_URL": parts.alertmanager if mirror else "",

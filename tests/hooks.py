@@ -1,6 +1,7 @@
 """A receiver of webhooks that answers from a script, and alerts to send to it."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -114,7 +115,7 @@ def alert(number: int = 0, kind: AlertKind = AlertKind.OPENED, **fields: object)
 
 
 def outcomes(metrics: Metrics) -> dict[str, int]:
-    prefix = 'vfd_webhook_messages_total{outcome="'
-    lines = [line for line in metrics.render().decode().splitlines() if line.startswith(prefix)]
-    pairs = (line.removeprefix(prefix).split('"} ') for line in lines)
-    return {outcome: int(float(count)) for outcome, count in pairs}
+    """What became of messages; failed attempts, after which another follows, apart."""
+    pattern = r'^vfd_deliveries_total{outcome="(\w+)",sink="webhook"} (\d+)'
+    found = re.findall(pattern, metrics.render().decode(), re.MULTILINE)
+    return {outcome: int(count) for outcome, count in found if int(count) and outcome != "failed"}

@@ -100,6 +100,19 @@ async def test_an_episode_is_posted_open_and_then_ended(metrics: Metrics, clock:
     assert closed["endsAt"] == (NOON + timedelta(seconds=30)).isoformat()
 
 
+async def test_a_drill_is_another_alert_than_a_mismatch(metrics: Metrics, clock: Clock) -> None:
+    async with Receiver().listening() as receiver:
+        sink = sink_to(base(receiver), metrics, clock)
+        async with running(sink):
+            await sink.send(alert(1))
+            await sink.send(replace(alert(2), drill=True))
+            await until(lambda: count(metrics, "delivered") == 2)
+    mismatch, drill = (told["labels"] for told in posted(receiver)[-1])
+    assert "drill" not in mismatch
+    assert (drill["drill"], drill["severity"]) == ("true", "none")
+    assert drill["alertname"] == mismatch["alertname"]
+
+
 async def test_what_is_open_is_repeated_and_what_is_closed_is_not(
     metrics: Metrics, clock: Clock
 ) -> None:
