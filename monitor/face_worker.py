@@ -59,7 +59,8 @@ class FaceWorker:
         def look(finder: FaceFinder) -> Callable[[], None]:
             return partial(self._deliver_seen, screen.look(finder, rgb, time_s), on_seen)
 
-        self._ask(screen, look, at_most=MAX_OF_A_SCREEN)
+        if self._ask(screen, look, at_most=MAX_OF_A_SCREEN):
+            screen.missed(time_s)
 
     async def close(self) -> None:
         """Ends the thread after the picture it is at; idempotent."""
@@ -70,10 +71,11 @@ class FaceWorker:
         await self._ended.wait()
         self._thread.join()
 
-    def _ask(self, owner: object, look: Look, at_most: int) -> None:
+    def _ask(self, owner: object, look: Look, at_most: int) -> bool:
+        """Whether it took the place of another."""
         with self._changed:
             if self._closing:
-                return
+                return False
             waiting = self._waiting.setdefault(owner, deque())
             replaced = len(waiting) >= at_most
             if replaced:
@@ -82,6 +84,7 @@ class FaceWorker:
             self._changed.notify()
         if replaced:
             self._metrics.picture_skipped()
+        return replaced
 
     def _work(self) -> None:
         while (look := self._next()) is not None:
