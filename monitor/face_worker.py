@@ -79,7 +79,8 @@ class FaceWorker:
         def look(finder: FaceFinder, _: Moments) -> Callable[[], None]:
             return partial(self._deliver_seen, screen.look(finder, rgb, time_s), on_seen)
 
-        self._ask(screen, _Picture(time_s, look), at_most=MAX_OF_A_SCREEN)
+        if self._ask(screen, _Picture(time_s, look), at_most=MAX_OF_A_SCREEN):
+            screen.missed(time_s)
 
     def oldest_s(self) -> float | None:
         """When the picture was seen that waits the longest; None if none does."""
@@ -95,10 +96,11 @@ class FaceWorker:
         await self._ended.wait()
         self._thread.join()
 
-    def _ask(self, owner: object, picture: _Picture, at_most: int) -> None:
+    def _ask(self, owner: object, picture: _Picture, at_most: int) -> bool:
+        """Whether it took the place of another."""
         with self._changed:
             if self._closing:
-                return
+                return False
             waiting = self._waiting.setdefault(owner, deque())
             replaced = len(waiting) >= at_most
             if replaced:
@@ -108,6 +110,7 @@ class FaceWorker:
             self._changed.notify()
         if replaced:
             self._metrics.picture_skipped()
+        return replaced
 
     def _work(self) -> None:
         while (picture := self._next()) is not None:

@@ -134,6 +134,10 @@ class ScriptedScreen(Screen):
         super().__init__()
         self._scripted = finder
         self.shown: list[float] = []
+        self.left_out = 0
+
+    def missed(self, time_s: float) -> None:
+        self.left_out += 1
 
     def look(self, finder: FaceFinder, rgb: Rgb, time_s: float) -> Seen | None:
         assert finder is self._scripted
@@ -161,6 +165,7 @@ async def test_of_a_screen_a_few_pictures_wait_and_others_have_their_turn(
     await until_looked_at(finder, 2 + MAX_OF_A_SCREEN)
     assert finder.looked_at[:3] == [0.0, 12.0, 1.0]
     assert screen.shown == [12.0, 13.0, 14.0, 15.0]  # the oldest were left out
+    assert screen.left_out == 2
     assert [s.time_s for s in seen] == [12.0, 14.0, 15.0]
     await worker.close()
     text = metrics.render().decode()
