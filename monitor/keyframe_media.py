@@ -119,6 +119,7 @@ class KeyframeMedia:
     async def close(self) -> None:
         """What is still being decoded comes to nothing."""
         self._closed = True
+        self._session.lips.able = False
 
     def burst(self, seconds: float, on_frame: FrameListener | None = None) -> None:
         """Decodes every frame for `seconds` from now on. `on_frame(time_s, rgb)` gets them all;

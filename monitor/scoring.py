@@ -20,7 +20,6 @@ from monitor.buffers import Snapshot, judge
 from monitor.config import ScoringConfig
 from monitor.drills import Drills
 from monitor.events import EventBus, abstention_event, score_event, verdict_event
-from monitor.lip_watch import LipWatch
 from monitor.metrics import Metrics
 from monitor.sessions import Registry, Session
 from vfd.cross_talk import is_cross_talk, sound_of
@@ -187,11 +186,14 @@ def _lips_moved(snapshot: Snapshot) -> bool | None:
     return move_with(snapshot.mouth - (start_s, 0.0), snapshot.audio)
 
 
-def as_seen(step: Step, lips: LipWatch) -> Score | Abstention:
-    """The result of `step`, but for a score of a voice that is not that of the face."""
-    result = step.result
-    lips.take(result.end_s, step.moved)
-    if isinstance(result, Score) and lips.off_screen(result.end_s):
+def as_seen(step: Step, session: Session) -> Score | Abstention:
+    """The result of `step`, but for a score of a voice that is not that of the face. Lips that say
+    so of a voice that fits the face are not believed: some hardly move."""
+    result, moved = step.result, step.moved
+    if isinstance(result, Score) and result.similarity >= session.decider.suspect_below:
+        moved = moved or None
+    session.lips.take(result.end_s, moved)
+    if isinstance(result, Score) and session.lips.off_screen(result.end_s):
         reason = Reason.SPEAKER_OFF_SCREEN
         return Abstention(result.key, result.end_s, reason, step.speech, step.coverage)
     return result
@@ -333,7 +335,7 @@ class ScoringLoop:
             logger.error("the engine failed and is tried again every hop", exc_info=error)
 
     async def _apply(self, session: Session, step: Step) -> None:
-        result, before = as_seen(step, session.lips), session.verdict
+        result, before = as_seen(step, session), session.verdict
         verdict = session.apply(result, speech=step.speech, coverage=step.coverage)
         if isinstance(result, Score):
             latency_s = self._clock() - result.end_s

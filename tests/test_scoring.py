@@ -19,7 +19,7 @@ from monitor.cpu import StageCpu
 from monitor.events import Event, EventBus, Subscription
 from monitor.metrics import Metrics
 from monitor.record import RecordSink
-from monitor.scoring import Scorer, ScoringLoop, evaluate
+from monitor.scoring import Scorer, ScoringLoop, Step, as_seen, evaluate
 from monitor.sessions import Registry, Session
 from tests.fakes import (
     ALICE,
@@ -390,6 +390,18 @@ def test_the_echo_of_somebody_else_in_the_call_has_no_score() -> None:
     assert steps[1].result.reason is Reason.CROSS_TALK
     assert steps[1].result.speech > 0.4
     assert all(isinstance(step.result, Score) for step in steps[2:])  # another call
+
+
+def test_lips_that_hardly_move_are_not_held_against_a_voice_that_fits() -> None:
+    session = Registry(Config(), LIMITS).join(ALICE, 0.0)
+    fits = Score(ALICE, 3.0, LIMITS.suspect_below, 1)
+    assert as_seen(Step(fits, 1.0, 1.0, moved=False), session) == fits
+    low = Score(ALICE, 4.0, LIMITS.suspect_below - 0.01, 1)
+    seen = as_seen(Step(low, 0.9, 1.0, moved=False), session)
+    assert seen == Abstention(ALICE, 4.0, Reason.SPEAKER_OFF_SCREEN, 0.9, 1.0)
+    later = Score(ALICE, 5.0, 0.6, 1)
+    assert isinstance(as_seen(Step(later, 0.9, 1.0), session), Abstention)  # high ones, too
+    assert as_seen(Step(later, 0.9, 1.0, moved=True), session) == later
 
 
 async def test_the_score_of_a_voice_beside_the_camera_counts_as_none() -> None:

@@ -6,6 +6,9 @@ Two people are genuine throughout, one is genuine and silent half of the time, o
 `--swap-at` seconds and then wears somebody else's face while the voice goes on. What happens is
 printed as JSON lines, with times on the machine's monotonic clock:
 `{"event": "cast" | "joined" | "swapped" | "left", "time_s": ..., ...}`.
+
+With `--trouble` there are two people, and the voice of one is not, or not only, theirs: an echo, an
+interpreter, somebody beside the camera (`training.troubles`).
 """
 
 import argparse
