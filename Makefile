@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := torch>=2.11,<2.14
 
-.PHONY: demo test check bench-engines bench-alerting gpu-check bench-demo bench-scoring bench-speaker bench-mixed bench-cross-talk bench-receiver bench-receiver-accuracy ops bench-room bench-streams bench-decision clean
+.PHONY: demo test check bench-engines bench-alerting bench-scrape gpu-check bench-demo bench-scoring bench-speaker bench-mixed bench-cross-talk bench-receiver bench-receiver-accuracy ops bench-room bench-streams bench-decision clean
 
 demo: .venv/.demo  ## a live call of four people, one of whom is swapped (SEED=, JSON=, KEEP=1)
 	$(BIN)/vfd-monitor demo $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
@@ -19,8 +19,11 @@ check: .venv/.dev  ## style and types
 bench-engines: .venv/.dev  ## engines on this processor; writes engines/reports/cpu.md
 	$(BIN)/vfd-engine bench --report engines/reports
 
-bench-alerting: .venv/.dev  ## swap to webhook, a scrape of a thousand, into monitor/reports/alerting.md
+bench-alerting: .venv/.dev  ## from a swap to the webhook, into monitor/reports/alerting.md
 	$(BIN)/python -m tests.bench_alerting
+
+bench-scrape: .venv/.dev  ## a scrape of a thousand participants, into monitor/reports/scrape.md
+	$(BIN)/python -m tests.bench_scrape
 
 gpu-check:  ## the GPU engines, with the torch of $(PYTHON); writes engines/reports/gpu.md
 	$(PYTHON) -m engines.gpu_check

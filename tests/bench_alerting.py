@@ -1,4 +1,4 @@
-"""From a swap to who is alerted, and a scrape of a thousand, into `monitor/reports/alerting.md`.
+"""From a swap to who is alerted, into `monitor/reports/alerting.md`.
 
 make bench-alerting
 """
@@ -12,12 +12,8 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-
-from monitor.config import MetricsConfig
 from tests.alerting import MIRROR, RULE, alerting
 from tests.bench_demo import header, machine
-from tests.crowded import CROWD, Seen, observe
 from tests.peers import until
 from tests.programs import program
 
@@ -26,20 +22,7 @@ SEEDS = (1, 2)
 SWAP_AT_S, CALL_S = 15.0, 40.0
 WAIT_S = 120.0
 MONITOR = "monitor"
-SCRAPE_COLUMNS = (
-    "with series of their own",
-    "hop, s",
-    "scrape, median, ms",
-    "largest, ms",
-    "its CPU, median, ms",
-    "lag p99, ms",
-    "largest, ms",
-    "series before",
-    "with all",
-    "after",
-    "goals met",
-)
-GOAL_S, SCRAPE_GOAL_S, LAG_GOAL_S = 30.0, 0.1, 0.02
+GOAL_S = 30.0
 
 
 async def alert(seed: int) -> tuple[float, ...]:
@@ -65,25 +48,13 @@ def alert_row(seed: int, times: tuple[float, ...]) -> str:
     return f"| {seed} | " + " | ".join(f"{t:.1f}" for t in times) + f"{missed} |"
 
 
-def scrape_row(shown: int, hop_s: float, seen: Seen) -> str:
-    cpu_ms = 1e3 * float(np.median([render.cpu_s for render in seen.renders]))
-    scrapes, lag = 1e3 * np.array(seen.scrapes_s), 1e3 * np.percentile(seen.lags_s, [99, 100])
-    met = np.median(scrapes) < 1e3 * SCRAPE_GOAL_S and lag[0] < 1e3 * LAG_GOAL_S
-    cells = (
-        *(f"{shown}", f"{hop_s:.0f}", f"{np.median(scrapes):.0f}", f"{scrapes.max():.0f}"),
-        *(f"{cpu_ms:.0f}", *(f"{ms:.1f}" for ms in lag), *map(str, seen.series)),
-        "yes" if met and seen.series[0] == seen.series[2] else "**no**",
-    )
-    return f"| {' | '.join(cells)} |"
-
-
 def program_version(title: str, name: str, package: str) -> str:
     command = (program(title, (name,), package), "--version")
     said = subprocess.run(command, capture_output=True, text=True)
     return f"{title} {(said.stdout + said.stderr).split()[2].rstrip(',')}"
 
 
-def page(head: str, told: str, scraped: str) -> str:
+def page(head: str, told: str) -> str:
     return f"""\
 # Alerting
 
@@ -96,29 +67,17 @@ face, at second {CALL_S:.0f} everybody leaves. The files of `vfd-monitor ops-fil
 for the addresses: scraped and evaluated once a second. By the rule: monitor, Prometheus,
 Alertmanager, webhook. By the monitor: its own post to Alertmanager (`[alertmanager].url`), webhook.
 Both ways share a group in Alertmanager, so whichever is second waits for the next turn, 5 s.
-The end is told once the rule has not fired for 15 s (`keep_firing_for`). Seconds; goal for a swap:
-at most {GOAL_S:.0f}.
+The end is told by the rule once it has not fired for 15 s (`keep_firing_for`), by the monitor after
+`alerts.absence_s`, here 5 s. Seconds; goal for a swap: at most {GOAL_S:.0f}.
 
 {header("seed", *(f"{what}, by the {way}" for what in ("swap", "end") for way in (RULE, MONITOR)))}
 {told}
-
-## A scrape of a thousand
-
-{CROWD} participants in the registry of a running monitor, scraped over HTTP once a second, ten
-times. At a hop of 10 s hardly anything else is done; at 1 s everybody's silent window is looked at
-beside it. Goals: a scrape within {1e3 * SCRAPE_GOAL_S:.0f} ms, lag of the event loop p99 under
-{1e3 * LAG_GOAL_S:.0f} ms (asked every 2 ms), as many series afterwards as before.
-
-{header(*SCRAPE_COLUMNS)}
-{scraped}
 """
 
 
 def main() -> int:
     load = os.getloadavg()[0]
     alerts = [(seed, asyncio.run(alert(seed))) for seed in SEEDS]
-    cases = [(MetricsConfig().max_participants, 10.0), (CROWD, 10.0), (CROWD, 1.0)]
-    scrapes = [(*case, asyncio.run(observe(*case))) for case in cases]
     programs = ", ".join(
         (
             program_version("Prometheus", "prometheus", "prometheus"),
@@ -128,8 +87,7 @@ def main() -> int:
     )
     head = f"{machine()}; {programs}; load {load:.1f} at the start."
     told = "\n".join(alert_row(*row) for row in alerts)
-    scraped = "\n".join(scrape_row(*row) for row in scrapes)
-    REPORT.write_text(page(head, told, scraped), encoding="utf-8")
+    REPORT.write_text(page(head, told), encoding="utf-8")
     return 0
 
 
