@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := torch>=2.11,<2.14
 
-.PHONY: demo test check bench-engines bench-alerting bench-scrape gpu-check bench-demo bench-scoring bench-speaker bench-mixed bench-cross-talk bench-receiver bench-receiver-accuracy ops bench-room bench-streams bench-decision clean
+.PHONY: demo test check bench-engines bench-alerting bench-scrape gpu-check bench-demo bench-scoring bench-delivery bench-speaker bench-mixed bench-cross-talk bench-receiver bench-receiver-accuracy ops bench-room bench-streams bench-decision clean
 
 demo: .venv/.demo  ## a live call of four people, one of whom is swapped (SEED=, JSON=, KEEP=1)
 	$(BIN)/vfd-monitor demo $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
@@ -33,6 +33,9 @@ bench-demo: .venv/.dev  ## ten demonstrations and a long one, into monitor/repor
 
 bench-scoring: .venv/.dev  ## participants on one engine thread, into monitor/reports/scoring.md
 	$(BIN)/python -m tests.bench_scoring
+
+bench-delivery: .venv/.dev  ## alerts to disk and receiver, and kill -9 between, into monitor/reports/delivery.md
+	$(BIN)/python -m tests.bench_delivery
 
 bench-speaker: .venv/.dev  ## who speaks in mixed streams, into training/reports/speaker.md
 	$(BIN)/python -m tests.bench_speaker
