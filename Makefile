@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := torch>=2.11,<2.14
 
-.PHONY: demo test check bench-engines bench-alerting bench-scrape gpu-check bench-demo bench-scoring bench-speaker bench-mixed bench-receiver bench-receiver-accuracy ops bench-room bench-streams clean
+.PHONY: demo test check bench-engines bench-alerting bench-scrape gpu-check bench-demo bench-scoring bench-delivery bench-speaker bench-mixed bench-cross-talk bench-receiver bench-receiver-accuracy ops bench-room bench-streams bench-decision clean
 
 demo: .venv/.demo  ## a live call of four people, one of whom is swapped (SEED=, JSON=, KEEP=1)
 	$(BIN)/vfd-monitor demo $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
@@ -34,11 +34,17 @@ bench-demo: .venv/.dev  ## ten demonstrations and a long one, into monitor/repor
 bench-scoring: .venv/.dev  ## participants on one engine thread, into monitor/reports/scoring.md
 	$(BIN)/python -m tests.bench_scoring
 
+bench-delivery: .venv/.dev  ## alerts to disk and receiver, and kill -9 between, into monitor/reports/delivery.md
+	$(BIN)/python -m tests.bench_delivery
+
 bench-speaker: .venv/.dev  ## who speaks in mixed streams, into training/reports/speaker.md
 	$(BIN)/python -m tests.bench_speaker
 
 bench-mixed: .venv/.dev  ## the same through the whole monitor, into monitor/reports/mixed.md
 	$(BIN)/python -m tests.bench_mixed
+
+bench-cross-talk: .venv/.dev  ## the loudspeaker of others, by its level, into training/reports/cross-talk.md
+	$(BIN)/python -m tests.bench_cross_talk
 
 bench-receiver: .venv/.dev  ## the receiver alone on a core, into monitor/reports/receiver.md
 	$(BIN)/python -m tests.bench_receiver
@@ -54,6 +60,10 @@ bench-room: .venv/.dev  ## thirty people in a Janus room, into monitor/reports/r
 
 bench-streams: .venv/.dev  ## RTMP and HLS for five minutes, into monitor/reports/streams.md
 	$(BIN)/python -m tests.bench_streams
+
+bench-decision: .venv/.dev  ## false alarms and swaps caught; CALLERS= is a folder to embed people in
+	$(BIN)/python -m tests.embed_callers $(CALLERS)
+	$(BIN)/python -m tests.bench_decision $(CALLERS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

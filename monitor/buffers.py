@@ -35,6 +35,8 @@ FRESH_FACE_S: Final = 1.0
 """Among faces this fresh the best picture goes first; a better but older one would show somebody
 who may have been replaced since."""
 VIDEO_PAUSE_S: Final = 2.0
+MAX_MOUTHS: Final = 100
+"""RING_SAMPLES of pictures at 20 a second, which is as many as are looked at for their mouths."""
 
 
 Withheld = Callable[[Audio, float], Reason | None]
@@ -51,6 +53,7 @@ class Snapshot:
     `skew_s`: how much later than the sound the pictures of the same instant come, where known.
     `withheld`: None where everything that is heard counts as theirs.
     `untaken`: "audio", "video": what is sent in a codec that we lack, so that none of it comes.
+    `mouth` (n, 2): times in the window, and `vfd.mouth.mouth_contrast` of each; mostly none.
     """
 
     key: ParticipantKey
@@ -62,6 +65,7 @@ class Snapshot:
     rejected: tuple[float, Reason] | None
     skew_s: float | None
     untaken: frozenset[str]
+    mouth: NDArray[np.float64]
     scoring: ScoringConfig
     withheld: Withheld | None = None
 
@@ -76,6 +80,7 @@ class ParticipantBuffer:
         self._received = np.zeros(RING_SAMPLES, np.bool_)
         self._head: int | None = None  # the sample after the newest, counted from time 0
         self._faces: deque[FaceFrame] = deque(maxlen=MAX_FACES)
+        self._mouth: deque[tuple[float, float]] = deque(maxlen=MAX_MOUTHS)
         self._last_video_s: float | None = None
         self._rejected: tuple[float, Reason] | None = None
         self._looked_at: deque[tuple[float, bool]] = deque(maxlen=MAX_LOOKS)
@@ -111,6 +116,10 @@ class ParticipantBuffer:
         if len(self._faces) > 1 and self._faces[-2].time_s > face.time_s:
             self._faces = deque(sorted(self._faces, key=lambda f: f.time_s), MAX_FACES)
         self.note_video(face.time_s)
+
+    def write_mouth(self, time_s: float, contrast: float) -> None:
+        """How open the mouth was at `time_s`, see `vfd.mouth`; in the order of time."""
+        self._mouth.append((time_s, contrast))
 
     def note_video(self, time_s: float) -> None:
         """A picture came, whatever it shows."""
@@ -163,6 +172,9 @@ class ParticipantBuffer:
             rejected=self._rejected,
             skew_s=self.skew_s,
             untaken=self.untaken,
+            mouth=np.array([m for m in self._mouth if end_s - WINDOW_S <= m[0] < end_s]).reshape(
+                -1, 2
+            ),
             scoring=self._scoring,
             withheld=self.withheld,
         )
@@ -203,7 +215,8 @@ def _pieces(start: int, stop: int) -> list[tuple[int, slice]]:
 def judge(snapshot: Snapshot) -> Window | Abstention:
     """The window, or the first reason why there is none: sound is looked at before pictures.
 
-    A face that is still young enough is used even where the newest pictures were refused.
+    A face that is still young enough is used even where the newest pictures were refused, unless
+    somebody else was in the picture during the window, who may be the one who speaks.
     """
     scoring = snapshot.scoring
     coverage = float(np.count_nonzero(snapshot.received)) / WINDOW_SAMPLES
@@ -220,6 +233,8 @@ def judge(snapshot: Snapshot) -> Window | Abstention:
     skewed = snapshot.skew_s is not None and abs(snapshot.skew_s) > scoring.max_av_skew_s
     if skewed and (faces or not _paused(snapshot)):  # what is known of it is as old as the video
         return Abstention(snapshot.key, snapshot.end_s, Reason.AV_SKEW, speech, coverage)
+    if _somebody_else(snapshot):
+        return Abstention(snapshot.key, snapshot.end_s, Reason.SEVERAL_FACES, speech, coverage)
     if not faces:
         reason = _reason_without_face(snapshot)
         return Abstention(snapshot.key, snapshot.end_s, reason, speech, coverage)
@@ -261,6 +276,14 @@ def _paused(snapshot: Snapshot) -> bool:
 
 def _reason_without_sound(snapshot: Snapshot) -> Reason:
     return Reason.CODEC_UNSUPPORTED if "audio" in snapshot.untaken else Reason.NO_AUDIO
+
+
+def _somebody_else(snapshot: Snapshot) -> bool:
+    if snapshot.rejected is None or snapshot.rejected[1] is not Reason.SEVERAL_FACES:
+        return False
+    seen_s = snapshot.rejected[0]
+    alone_s = snapshot.faces[-1].time_s if snapshot.faces else seen_s
+    return seen_s >= min(alone_s, snapshot.end_s - WINDOW_S) and not _paused(snapshot)
 
 
 def _reason_without_face(snapshot: Snapshot) -> Reason:

@@ -108,6 +108,11 @@ class Calls:
         self._joined[call.id] = _Joined(call, room, task)
         return call
 
+    def turned_away(self, trouble: Trouble, message: str) -> None:
+        """Somebody asked for a call that is not even tried."""
+        self._metrics.call_failed(trouble)
+        logger.warning("call refused: %s", message, extra={"trouble": trouble})
+
     async def remove(self, call_id: str) -> bool:
         """Leaves a call and forgets it; whether there was one."""
         joined = self._joined.pop(call_id, None)

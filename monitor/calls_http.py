@@ -11,6 +11,7 @@ from monitor.call_urls import CallUrlError, check_public, parse_call_url
 from monitor.calls import Call, Calls, CallTakenError
 from monitor.config import Config
 from monitor.problems import Problem
+from monitor.source import Trouble
 from monitor.whip import NAME, read_body
 
 _ID = re.compile(NAME)
@@ -28,6 +29,10 @@ def calls_routes(calls: Calls, config: Config) -> APIRouter:
     """To be put behind the token."""
     router = APIRouter(prefix="/v1/calls")
 
+    def turned_away(status: int, trouble: Trouble, message: str) -> Problem:
+        calls.turned_away(trouble, message)
+        return Problem(status, message)
+
     @router.get("")
     async def list_calls() -> Response:
         return JSONResponse({"calls": [_described(call, calls) for call in calls.all()]})
@@ -39,13 +44,16 @@ def calls_routes(calls: Calls, config: Config) -> APIRouter:
             raise Problem(422, "id: 1 to 64 letters, digits and . _ ~ - were expected.")
         try:
             url = parse_call_url(wanted.url)
+        except CallUrlError as error:
+            raise turned_away(422, Trouble.UNSUPPORTED, f"url: {error}.") from error
+        try:
             if not config.join.allow_private_targets:
                 await check_public(url)
             call = calls.add(url, wanted.id)
         except CallUrlError as error:
-            raise Problem(422, f"url: {error}.") from error
+            raise turned_away(422, Trouble.REFUSED, f"url: {error}.") from error
         except CallTakenError as error:
-            raise Problem(409, f"{error}.") from error
+            raise turned_away(409, Trouble.FULL, f"{error}.") from error
         headers = {"Location": f"/v1/calls/{call.id}"}
         return JSONResponse(_described(call, calls), 201, headers)
 

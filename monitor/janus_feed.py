@@ -114,8 +114,10 @@ class Feed:
             {
                 "request": "join",
                 "ptype": "subscriber",
-                "streams": [{"feed": publisher.feed, "mid": mid} for mid in publisher.mids]
-                or [{"feed": publisher.feed}],
+                "streams": [
+                    {"feed": publisher.feed, **_layers(Wish())} | ({"mid": mid} if mid else {})
+                    for mid in publisher.mids or ("",)
+                ],
                 **self._room_request,
             }
         )
@@ -162,6 +164,9 @@ class Feed:
 
 
 def _asked(mid: str, wish: Wish) -> Message:
-    """Temporal layers: 0 is a quarter of the frames, 2 all of them."""
-    temporal = 2 if wish.every_frame else 0
-    return {"mid": mid, "send": wish.video, "substream": wish.layer, "temporal": temporal}
+    return {"mid": mid, "send": wish.video, **_layers(wish)}
+
+
+def _layers(wish: Wish) -> Message:
+    """Temporal ones: 0 is a quarter of the frames, 2 all of them."""
+    return {"substream": wish.layer, "temporal": 2 if wish.every_frame else 0}

@@ -1,6 +1,7 @@
 """Media the keyframe way: packets in, voice by time and one face picture every few seconds out."""
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -29,6 +30,9 @@ from monitor.video_path import VideoPath
 from vfd.types import Rgb
 
 BURST_FACE_S: Final = 0.25
+BURST_MOUTH_S: Final = 0.045
+"""Between pictures whose mouth is looked at: every other one of 30 a second shows syllables."""
+MAX_MOMENTS: Final = 10  # BURST_FACE_S of them, and what may come late
 
 FrameListener = Callable[[float, Rgb], None]
 logger = logging.getLogger(__name__)
@@ -70,6 +74,7 @@ class KeyframeMedia:
         self._burst: Burst | None = None
         self._on_frame: FrameListener | None = None
         self._face_due_s = 0.0
+        self._moments: deque[tuple[float, Rgb]] = deque(maxlen=MAX_MOMENTS)
 
     def connect(self, configuration: RTCConfiguration, offer: str) -> RTCPeerConnection:
         """A connection whose packets come here."""
@@ -103,21 +108,25 @@ class KeyframeMedia:
     def attend(self, attention: Attention, busy: bool) -> None:
         """Looks as closely as the verdict asks for; once a hop."""
         now_s, verdict = self._clock(), self._session.verdict
+        self._session.lips.able = not busy
         self.video.requests.interval_s = attention.interval_s(verdict, now_s, busy)
         if self.video.bursting:
             return
-        if seconds := attention.burst_s(self._session.key, verdict, now_s, busy):
+        doubted = self._session.doubted(now_s)
+        if seconds := attention.burst_s(self._session.key, verdict, now_s, busy, doubted=doubted):
             self.burst(seconds)
 
     async def close(self) -> None:
         """What is still being decoded comes to nothing."""
         self._closed = True
+        self._session.lips.able = False
 
     def burst(self, seconds: float, on_frame: FrameListener | None = None) -> None:
         """Decodes every frame for `seconds` from now on. `on_frame(time_s, rgb)` gets them all;
         the face finder one in BURST_FACE_S, because it would not keep up with more."""
         now_s = self._clock()
         self._on_frame = on_frame
+        self._moments.clear()
         self._burst = Burst(self._decoders, self._on_burst_picture)
         self.video.burst(now_s, now_s + seconds, self._on_burst_frame)
 
@@ -156,7 +165,10 @@ class KeyframeMedia:
             self._on_frame(time_s, rgb)
         if time_s >= self._face_due_s:
             self._face_due_s = time_s + BURST_FACE_S
-            self._faces.submit(self._session, time_s, rgb)
+            self._faces.submit(self._session, time_s, rgb, tuple(self._moments))
+            self._moments.clear()
+        elif not self._moments or time_s - self._moments[-1][0] >= BURST_MOUTH_S:
+            self._moments.append((time_s, rgb))
 
     def _on_picture(self, time_s: float, rgb: Rgb | None) -> None:
         if rgb is not None and not self._closed:

@@ -1,6 +1,6 @@
 """What a receiver needs of the way in which media is taken off a connection; there are two ways."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from aiortc import RTCConfiguration, RTCPeerConnection
@@ -11,9 +11,12 @@ from vfd.types import Rgb
 
 
 class FaceSink(Protocol):
-    """Takes pictures to look for faces in; must not block."""
+    """Takes pictures to look for faces in; must not block. `before`: pictures of the quarter of a
+    second before, by time, of which only the mouth is of interest."""
 
-    def submit(self, session: Session, time_s: float, rgb: Rgb) -> None: ...
+    def submit(
+        self, session: Session, time_s: float, rgb: Rgb, before: Sequence[tuple[float, Rgb]] = ()
+    ) -> None: ...
 
     def watch(
         self, screen: Screen, time_s: float, rgb: Rgb, on_seen: Callable[[Seen], None]

@@ -4,7 +4,7 @@ The cast, the buffers, the judgement, the scoring, the decision and the alerts a
 monitor; only the clock is the media's own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from monitor.alerts import Alerter
@@ -122,8 +122,10 @@ class _AtOnce:
     def __init__(self, finder: FaceFinder) -> None:
         self._finder = finder
 
-    def submit(self, session: Session, time_s: float, rgb: Rgb) -> None:
-        """See `FaceSink.submit`."""
+    def submit(
+        self, session: Session, time_s: float, rgb: Rgb, before: Sequence[tuple[float, Rgb]] = ()
+    ) -> None:
+        """See `FaceSink.submit`; nobody bursts here, so there is never anything `before`."""
         session.buffer.note_look(time_s, self._finder.find(rgb, time_s))
 
     def watch(

@@ -22,9 +22,11 @@ from monitor.drills import Drills
 from monitor.events import EventBus, abstention_event, score_event, verdict_event
 from monitor.metrics import Metrics
 from monitor.sessions import Registry, Session
+from vfd.cross_talk import is_cross_talk, sound_of
 from vfd.front_ends import FRONT_ENDS
+from vfd.lips import move_with
 from vfd.own import OwnMemory
-from vfd.types import Abstention, FaceFrame, Reason, Score, Window
+from vfd.types import WINDOW_S, Abstention, FaceFrame, Reason, Score, Window
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -36,6 +38,8 @@ BREATH: Final = 16
 
 DRIFT_EVERY: Final = 60
 """Steps between two looks at everybody's own baselines, which take a minute to change."""
+MIN_OTHER_SPEECH: Final = 0.1
+"""Of a window of somebody whose voice may come back from another's loudspeaker."""
 
 
 class Scorer:
@@ -102,11 +106,13 @@ class Scorer:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The outcome for one participant; `speech` and `coverage` as in Window."""
+    """The outcome for one participant; `speech` and `coverage` as in Window. `moved`: whether the
+    lips moved with the voice, where that was seen."""
 
     result: Score | Abstention
     speech: float
     coverage: float
+    moved: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +124,36 @@ class Evaluation:
     error: Exception | None = None
 
 
+def without_cross_talk(
+    snapshots: Sequence[Snapshot], judged: Sequence[Window | Abstention]
+) -> list[Window | Abstention]:
+    """What was judged of `snapshots`, but for windows whose voice is the loudspeaker of somebody
+    else in the same call. Nobody is compared with who does not speak."""
+    calls: dict[str, list[int]] = {}
+    for index, item in enumerate(judged):
+        if item.speech >= MIN_OTHER_SPEECH:
+            calls.setdefault(item.key.call, []).append(index)
+    kept = list(judged)
+    for speakers in calls.values():
+        if len(speakers) < 2:
+            continue
+        sounds = {index: sound_of(snapshots[index].audio) for index in speakers}
+        for index, heard in sounds.items():
+            item = judged[index]
+            others = [sound for other, sound in sounds.items() if other != index]
+            if isinstance(item, Window) and is_cross_talk(heard, others):
+                kept[index] = Abstention(
+                    item.key, item.end_s, Reason.CROSS_TALK, item.speech, item.coverage
+                )
+    return kept
+
+
 def evaluate(scorer: Scorer, snapshots: Sequence[Snapshot], *, probe: bool = False) -> Evaluation:
     """Judges and scores, live and for files alike. `probe`: try the engine even where there is
     nothing to score. Never raises."""
     judged: list[Window | Abstention] = []
     try:
-        judged = [judge(snapshot) for snapshot in snapshots]
+        judged = without_cross_talk(snapshots, [judge(snapshot) for snapshot in snapshots])
         windows = [item for item in judged if isinstance(item, Window)]
         if probe and not windows:
             scorer.probe()
@@ -133,8 +163,10 @@ def evaluate(scorer: Scorer, snapshots: Sequence[Snapshot], *, probe: bool = Fal
         return Evaluation([Step(a, 0.0, 0.0) for a in down], error)
     return Evaluation(
         [
-            Step(next(scores) if isinstance(item, Window) else item, item.speech, item.coverage)
-            for item in judged
+            Step(next(scores), item.speech, item.coverage, _lips_moved(snapshot))
+            if isinstance(item, Window)
+            else Step(item, item.speech, item.coverage)
+            for item, snapshot in zip(judged, snapshots, strict=True)
         ]
     )
 
@@ -145,6 +177,26 @@ async def _in_breaths(items: Iterable[T]) -> AsyncIterator[T]:
         yield item
         if index % BREATH == 0:
             await asyncio.sleep(0)
+
+
+def _lips_moved(snapshot: Snapshot) -> bool | None:
+    if not len(snapshot.mouth):  # as mostly
+        return None
+    start_s = snapshot.end_s - WINDOW_S
+    return move_with(snapshot.mouth - (start_s, 0.0), snapshot.audio)
+
+
+def as_seen(step: Step, session: Session) -> Score | Abstention:
+    """The result of `step`, but for a score of a voice that is not that of the face. Lips that say
+    so of a voice that fits the face are not believed: some hardly move."""
+    result, moved = step.result, step.moved
+    if isinstance(result, Score) and result.similarity >= session.decider.suspect_below:
+        moved = moved or None
+    session.lips.take(result.end_s, moved)
+    if isinstance(result, Score) and session.lips.off_screen(result.end_s):
+        reason = Reason.SPEAKER_OFF_SCREEN
+        return Abstention(result.key, result.end_s, reason, step.speech, step.coverage)
+    return result
 
 
 class ScoringLoop:
@@ -283,7 +335,7 @@ class ScoringLoop:
             logger.error("the engine failed and is tried again every hop", exc_info=error)
 
     async def _apply(self, session: Session, step: Step) -> None:
-        result, before = step.result, session.verdict
+        result, before = as_seen(step, session), session.verdict
         verdict = session.apply(result, speech=step.speech, coverage=step.coverage)
         if isinstance(result, Score):
             latency_s = self._clock() - result.end_s

@@ -17,6 +17,10 @@ from vfd.types import Audio, Face, FaceFrame, Reason, Rgb
 DETECT_INTERVAL_S: Final = 0.22
 """The detector is what costs. Asked about every third of twelve pictures a second, with lips looked
 at in every one, it does as well as asked about all (training/LOG.md)."""
+HURRIED_INTERVAL_S: Final = 0.45
+"""Where there is no time for all pictures: drawn people are told apart as well (training/LOG.md),
+but those who move more might be lost."""
+HURRY_S: Final = 5.0  # after the last picture that was left out
 CUT_INTERVAL_S: Final = 0.5  # between two crops of everybody, as `scoring.face_interval_s`
 MIN_SHOWN_S: Final = 1.0  # whoever is seen for less is nobody whom one could hear a window of
 
@@ -38,17 +42,23 @@ class Screen:
         self._tracker = FaceTracker()
         self._found: dict[int, Face] = {}
         self._begun_s: dict[int, float] = {}
-        self._time_s = self._detected_s = self._cut_s = -np.inf
+        self._time_s = self._detected_s = self._cut_s = self._missed_s = -np.inf
         self._lock = threading.Lock()  # for what follows
         self._mouths = SpeakerFinder()
         self._chosen: tuple[float, Speaker | Reason] | None = None
+
+    def missed(self, time_s: float) -> None:
+        """A picture was left out, at about that time. Callable from any thread."""
+        self._missed_s = time_s
 
     def look(self, finder: FaceFinder, rgb: Rgb, time_s: float) -> Seen | None:
         """The next picture; None for one that is not newer than the last: a stream may skip."""
         if time_s <= self._time_s:
             return None
         self._time_s = time_s
-        if time_s - self._detected_s >= DETECT_INTERVAL_S:
+        hurried = time_s - self._missed_s <= HURRY_S
+        interval_s = HURRIED_INTERVAL_S if hurried else DETECT_INTERVAL_S
+        if time_s - self._detected_s >= interval_s:
             self._detected_s = time_s
             self._found = self._tracker.update(finder.faces(rgb), rgb, time_s)
         with self._lock:

@@ -5,12 +5,14 @@ from typing import Final
 
 from monitor.buffers import ParticipantBuffer
 from monitor.config import Config
+from monitor.lip_watch import LipWatch
 from vfd.decision import Decider, DecisionLimits, State, UnknownReason, Verdict
 from vfd.drift import Drift, drift
 from vfd.types import Abstention, ParticipantKey, Reason, Score
 
 HISTORY: Final = 60
 """Seconds of similarity kept for tables and pages."""
+DOUBT_S: Final = 2.0  # for that long after it a low score is a reason to look more closely
 AWAY_S: Final = 60.0
 """How long what is known of somebody outlasts a broken connection to their call."""
 
@@ -31,6 +33,7 @@ class Session:
         self.buffer = buffer
         self.decider = decider
         self.joined_s = joined_s
+        self.lips = LipWatch()
         self.verdict: Verdict = decider.verdict
         self.last_score: Score | None = None
         self.last_abstention: Abstention | None = None
@@ -56,7 +59,10 @@ class Session:
                 self.scored += 1
                 self.speech, self.coverage = speech, coverage
                 self.similarities.append(result.similarity)
-                self.verdict = self.decider.update(result.end_s, result.similarity, result.jump)
+                hold = not self.lips.settles(self.verdict, result.end_s)
+                self.verdict = self.decider.update(
+                    result.end_s, result.similarity, result.jump, hold=hold
+                )
             case Abstention():
                 self.last_abstention = result
                 self.abstained[result.reason] += 1
@@ -72,10 +78,19 @@ class Session:
         self.similarities = other.similarities.copy()
         self.last_end_s = other.last_end_s
 
+    def doubted(self, now_s: float) -> bool:
+        """Whether it is worth while to see the lips: the last score was low, or they were still."""
+        score = self.last_score
+        recent = score is not None and now_s - score.end_s < DOUBT_S
+        low = score is not None and score.similarity < self.decider.suspect_below
+        return (recent and low) or self.lips.off_screen(now_s)
+
     def _without_score(self, abstention: Abstention) -> Verdict:
         """While the engine is down nobody vouches for the last verdict, so there is none; the
         decider keeps what it knew and resumes from there."""
         before = self.verdict
+        if abstention.reason is Reason.SPEAKER_OFF_SCREEN and before.state is State.SUSPECT:
+            self.decider.retract(abstention.end_s)  # it was about somebody else's voice
         verdict = self.decider.update(abstention.end_s, None)
         if abstention.reason is not Reason.ENGINE_DOWN:
             return verdict

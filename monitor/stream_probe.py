@@ -34,6 +34,8 @@ async def probed(url: CallUrl, *, private_redirects: bool) -> str:
     """What FFmpeg is to open: `url`, or where it leads. `private_redirects`: whether a public host
     may send us to one that is not. Raises SourceError."""
     scheme = urlsplit(url.url).scheme if url.host else ""
+    if not url.host:
+        _check_dash(url, url.url)
     if scheme in ("http", "https"):
         return await _redirected(url, private_redirects)
     if scheme in _PORTS:
@@ -106,13 +108,17 @@ async def _answered(
             trouble,
             f"{url.shown}: the server says {response.status_code} {response.reason_phrase}",
         )
-    dash = response.headers.get("content-type", "").startswith(DASH_TYPE)
-    if (dash or request.url.path.endswith(".mpd")) and not reads_dash():
+    _check_dash(url, request.url.path, response.headers.get("content-type", ""))
+    return None
+
+
+def _check_dash(url: CallUrl, path: str, media_type: str = "") -> None:
+    dash = path.endswith(".mpd") or media_type.startswith(DASH_TYPE)
+    if dash and not reads_dash():
         raise SourceError(
             Trouble.UNSUPPORTED,
             f"{url.shown}: is DASH, which this build of FFmpeg does not read; use HLS",
         )
-    return None
 
 
 def reads_dash() -> bool:

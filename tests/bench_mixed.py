@@ -3,7 +3,7 @@
 make bench-mixed
 
 The streams are those of `tests.bench_speaker`, as files: each is watched (`vfd-monitor watch`), and
-joined by a running service, four at a time, which plays them in real time. What the service costs
+joined by a running service, which plays it in real time. What the service costs
 is measured on RTMP streams of nginx.
 """
 
@@ -52,7 +52,6 @@ from vfd.types import ParticipantKey
 REPORT: Final = Path(__file__).parents[1] / "monitor" / "reports" / "mixed.md"
 LIBRARIES: Final = ("numpy", "opencv-python-headless", "openvino", "av", "webrtcvad-wheels")
 CONFIG: Final = Config(server=ServerConfig(port=0), join=JoinConfig(allow_private_targets=True))
-AT_A_TIME: Final = 4
 GOAL_RIGHT: Final = 0.9
 GOAL_SCORED: Final = 0.6
 COSTS: Final[tuple[tuple[int, Faces], ...]] = ((1, "auto"), (1, "several"), (4, "auto"))
@@ -66,10 +65,6 @@ class Stream:
     seed: int
     gallery: Gallery
     file: Path
-
-    @property
-    def call(self) -> str:
-        return f"stream-{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -108,26 +103,24 @@ def watched(stream: Stream, kept: Kept) -> Outcome:
     return _outcome(stream, kept, suspected, live=False)
 
 
-async def joined(some: Sequence[Stream], kept: Kept) -> list[Outcome]:
-    """In real time, all at once."""
+async def joined(stream: Stream, kept: Kept) -> Outcome:
+    """In real time."""
     kept.steps.clear()
     suspected = set[ParticipantKey]()
     async with serving(CONFIG) as service, httpx.AsyncClient(base_url=service.url) as client:
-        for stream in some:
-            service.calls.add(parse_call_url(str(stream.file)), stream.call)
-        while not all(call.over.is_set() for call in service.calls.all()):
+        call = service.calls.add(parse_call_url(str(stream.file)))
+        while not call.over.is_set():
             people = (await client.get("/v1/participants")).json()["participants"]
             found = [person for person in people if person["state"] == "mismatch"]
             suspected |= {ParticipantKey(p["call"], p["participant"]) for p in found}
             await asyncio.sleep(0.5)
-    return [_outcome(stream, kept, suspected, live=True) for stream in some]
+    return _outcome(stream, kept, suspected, live=True)
 
 
 def _outcome(stream: Stream, kept: Kept, suspected: set[ParticipantKey], *, live: bool) -> Outcome:
-    call = stream.call if live else None
-    people = kept.people(stream.gallery, call)
+    people = kept.people(stream.gallery)
     places = Counter(people[key] for key in suspected if key in people)
-    return Outcome(kept.judged(stream.gallery, call, live=live), places, len(people))
+    return Outcome(kept.judged(stream.gallery, live=live), places, len(people))
 
 
 @asynccontextmanager
@@ -203,12 +196,12 @@ def report(rows: Sequence[str], sums: Sequence[str], costs: dict[str, dict[Stage
             "# Mixed streams through the whole monitor",
             "",
             f"Written by `make bench-mixed` on {machine()}, {versions}, load"
-            f" {os.getloadavg()[0]:.1f} at the end. {len(KINDS)} streams of {SECONDS} s, those of"
-            " [speaker.md](../../training/reports/speaker.md): synthetic people whom no threshold"
-            " and no training has seen, in turns of 3.5 to 8 s. `recorded` is what `vfd-monitor"
-            f" watch` does, `live` a service that plays {AT_A_TIME} of them at a time in real time."
-            ' `[join].faces` is "auto"; windows before there are several participants do not'
-            " count, nor do those without speech.",
+            f" {os.getloadavg()[0]:.1f} at the end, at niceness {os.nice(0)}. {len(KINDS)} streams"
+            f" of {SECONDS} s, those of [speaker.md](../../training/reports/speaker.md): synthetic"
+            " people whom no threshold and no training has seen, in turns of 3.5 to 8 s. `recorded`"
+            " is what `vfd-monitor watch` does, `live` a service that plays them in real time, one"
+            ' after the other. `[join].faces` is "auto"; windows before there are several'
+            " participants do not count, nor do those without speech.",
             "",
             header("what", "measured", "goal"),
             *sums,
@@ -241,19 +234,12 @@ def report(rows: Sequence[str], sums: Sequence[str], costs: dict[str, dict[Stage
     )
 
 
-async def _live(made: Sequence[Stream], kept: Kept) -> list[Outcome]:
-    outcomes = []
-    for first in range(0, len(made), AT_A_TIME):
-        outcomes += await joined(made[first : first + AT_A_TIME], kept)
-    return outcomes
-
-
 def main() -> None:
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         folder, kept = Path(name), keep(patch)
         made = streams(folder)
         recorded = [watched(stream, kept) for stream in made]
-        live = asyncio.run(_live(made, kept))
+        live = [asyncio.run(joined(stream, kept)) for stream in made]
         costs = {
             f'{people} shown, `faces = "{faces}"`': asyncio.run(cost(people, faces, folder))
             for people, faces in COSTS

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 
@@ -28,7 +29,9 @@ class Pictures:
         self.times: dict[ParticipantKey, list[float]] = {}
         self.shape: tuple[int, ...] = ()
 
-    def submit(self, session: Session, time_s: float, rgb: Rgb) -> None:
+    def submit(
+        self, session: Session, time_s: float, rgb: Rgb, before: Sequence[tuple[float, Rgb]] = ()
+    ) -> None:
         self.times.setdefault(session.key, []).append(time.monotonic())
         self.shape = rgb.shape
 

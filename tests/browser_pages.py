@@ -36,10 +36,11 @@ def pages(name: str) -> Iterator[str]:
             server.shutdown()
 
 
-def plain_devices(folder: Path) -> dict[str, Path]:
-    """A grey picture and somebody's voice."""
-    grey = np.full((240, 320, 3), 160, np.uint8)
-    picture = VideoFrame.from_ndarray(grey, format="rgb24").reformat(format="yuv420p")
+def plain_devices(folder: Path, height: int = 240, grey: int = 160) -> dict[str, Path]:
+    """A picture of one grey, and somebody's voice."""
+    width = height * 4 // 3 if height < 720 else height * 16 // 9
+    rgb = np.full((height, width, 3), grey, np.uint8)
+    picture = VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
     write_camera(folder / "camera.y4m", [picture] * FPS, FPS)
     words = np.repeat((voice(4.0) * 32_767).astype(np.int16), RATE_HZ // SAMPLE_RATE_HZ)
     write_microphone(folder / "microphone.wav", words)

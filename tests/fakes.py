@@ -110,20 +110,29 @@ def face(time_s: float, grey: int = 160, quality: float = 0.8) -> FaceFrame:
 
 def voice(duration_s: float, seed: int = 0) -> Audio:
     """A buzz with moving formants and a syllable rhythm, which the voice detector takes for speech;
-    float32 in [-1, 1]."""
+    float32 in [-1, 1]. With a seed the rhythm is its own: two of one rhythm in a call are taken for
+    an echo."""
     rng = np.random.default_rng(seed)
     t = np.arange(round(duration_s * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
-    pitch = 120 + 15 * np.sin(2 * np.pi * 0.7 * t)
+    steady = (np.sin(2 * np.pi * hz * t) for hz in (0.7, 3, 4))
+    melody, vowels, syllables = (_wandering(t, rng) for _ in range(3)) if seed else steady
+    pitch = (rng.uniform(100, 200) if seed else 120) + 15 * melody
     phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE_HZ
-    formant = 700 + 200 * np.sin(2 * np.pi * 3 * t)
+    formant = 700 + 200 * vowels
     sound = np.zeros_like(t)
     for harmonic in range(1, 25):
         gain = np.exp(-(((harmonic * pitch - formant) / 400) ** 2)) + 0.3 / harmonic
         sound += gain * np.sin(harmonic * phase)
-    sound *= 0.6 + 0.4 * np.sin(2 * np.pi * 4 * t)
+    sound *= 0.6 + 0.4 * syllables
     sound += 0.01 * rng.normal(size=len(t))
     samples: Audio = (0.5 * sound / np.abs(sound).max()).astype(np.float32)
     return samples
+
+
+def _wandering(t: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Between -1 and 1, another value eight times a second."""
+    knots = np.arange(0, t[-1] + 0.25, 0.125)
+    return np.interp(t, knots, rng.uniform(-1, 1, len(knots)))
 
 
 def speak(buffer: ParticipantBuffer, start_s: float, end_s: float) -> None:

@@ -33,7 +33,7 @@ DEADLY_LIVES = 3
 MAX_STEP = 130  # a life without trouble has some 120
 TIMER_SHARE = 0.3
 MAX_TIMER_S = 0.15
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 RETRY_S = (0.01, 0.02, 0.05)
 TIMEOUT_S = 0.1
 

@@ -38,33 +38,29 @@ class Kept:
 
     steps: list[list[tuple[Snapshot, Step]]] = field(default_factory=list)
 
-    def people(self, gallery: Gallery, call: str | None = None) -> dict[ParticipantKey, int]:
+    def people(self, gallery: Gallery) -> dict[ParticipantKey, int]:
         """Whose place the face of a participant was seen in, of all whose faces were."""
         faces = {
             snapshot.key: snapshot.faces[-1].box
-            for taken in self.of(call)
+            for taken in self._several()
             for snapshot, _ in taken
             if snapshot.faces
         }
         return {key: _place(box, gallery) for key, box in faces.items()}
 
-    def judged(self, gallery: Gallery, call: str | None = None, *, live: bool) -> list[Judged]:
+    def judged(self, gallery: Gallery, *, live: bool) -> list[Judged]:
         """Those of several people. `live`: the clock is not that of the media, and where a window
         lies is found by its sound."""
         return [
             _judged(gallery, taken, live)
-            for taken in self.of(call)
+            for taken in self._several()
             if taken[0][0].received.all() and speech_share(taken[0][0].audio) >= MIN_SPEECH
         ]
 
-    def of(self, call: str | None) -> list[list[tuple[Snapshot, Step]]]:
-        """The steps of the people in one call, or in the only one."""
+    def _several(self) -> list[list[tuple[Snapshot, Step]]]:
+        """The steps of people, without those of the stream as a whole."""
         steps = [
-            [
-                (snapshot, step)
-                for snapshot, step in taken
-                if snapshot.key.participant.startswith(TRACK) and call in (None, snapshot.key.call)
-            ]
+            [(s, step) for s, step in taken if s.key.participant.startswith(TRACK)]
             for taken in self.steps
         ]
         return [taken for taken in steps if taken]

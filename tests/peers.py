@@ -3,6 +3,7 @@
 import asyncio
 import fractions
 import inspect
+import itertools
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -52,15 +53,18 @@ class Paced(MediaStreamTrack):
 
 
 class Voice(Paced):
-    """Speech-like sound, the same on both channels; `samples` (int16) go round and round."""
+    """Speech-like sound, the same on both channels, and of everybody another's; `samples` (int16)
+    go round and round."""
 
     kind = "audio"
+    _seeds = itertools.count(1)
 
     def __init__(self, samples: NDArray[np.int16] | None = None) -> None:
         super().__init__(PACKET_S)
         if samples is None:
             samples = np.repeat(
-                (voice(4.0) * 32767).astype(np.int16), SOUND_RATE_HZ // SAMPLE_RATE_HZ
+                (voice(4.0, next(self._seeds)) * 32767).astype(np.int16),
+                SOUND_RATE_HZ // SAMPLE_RATE_HZ,
             )
         self.samples = samples
 
@@ -154,6 +158,10 @@ class PlainFinder(FaceFinder):
         self.shapes.add(rgb.shape)
         crop = np.full((224, 224, 3), round(float(rgb.mean())), np.uint8)
         return FaceFrame(time_s, crop, Box(0, 0, 90, 90), 0.8)
+
+    def alone(self, rgb: Rgb) -> Face | Reason:
+        """Asked during a burst: it has no mouth to be looked at."""
+        return Reason.FACE_OCCLUDED
 
 
 @asynccontextmanager

@@ -1,6 +1,12 @@
 import pytest
 
-from monitor.attention import BURST_EVERY_S, BURST_S, CALM_AFTER_S, Attention
+from monitor.attention import (
+    BURST_ANYBODY_EVERY_S,
+    BURST_S,
+    CALM_AFTER_S,
+    SUSPECT_EVERY_S,
+    Attention,
+)
 from tests.fakes import ALICE, BOB
 from vfd.decision import State, UnknownReason, Verdict
 
@@ -38,18 +44,28 @@ def test_a_busy_machine_looks_less_often_but_no_face_goes_stale(attention: Atten
 def test_a_suspect_is_looked_at_frame_by_frame_now_and_then(attention: Attention) -> None:
     suspect = verdict(State.SUSPECT)
     assert attention.burst_s(ALICE, suspect, 0.0, busy=False) == BURST_S
-    assert attention.burst_s(ALICE, suspect, BURST_EVERY_S - 0.1, busy=False) == 0.0
-    assert attention.burst_s(ALICE, suspect, BURST_EVERY_S + 0.1, busy=False) == BURST_S
+    assert attention.burst_s(ALICE, suspect, SUSPECT_EVERY_S - 0.1, busy=False) == 0.0
+    assert attention.burst_s(ALICE, suspect, SUSPECT_EVERY_S + 0.1, busy=False) == BURST_S
 
 
-def test_one_suspect_at_a_time(attention: Attention) -> None:
+def test_few_suspects_at_a_time(attention: Attention) -> None:
     suspect = verdict(State.SUSPECT)
     assert attention.burst_s(ALICE, suspect, 0.0, busy=False) == BURST_S
-    assert attention.burst_s(BOB, suspect, 1.0, busy=False) == 0.0
-    assert attention.burst_s(BOB, suspect, 3.1, busy=False) == BURST_S
+    assert attention.burst_s(BOB, suspect, BURST_ANYBODY_EVERY_S - 0.1, busy=False) == 0.0
+    assert attention.burst_s(BOB, suspect, BURST_ANYBODY_EVERY_S + 0.1, busy=False) == BURST_S
 
 
 def test_no_burst_for_others_or_on_a_busy_machine(attention: Attention) -> None:
     assert attention.burst_s(ALICE, verdict(State.MATCH), 0.0, busy=False) == 0.0
     assert attention.burst_s(ALICE, verdict(State.MISMATCH), 0.0, busy=False) == 0.0
     assert attention.burst_s(ALICE, verdict(State.SUSPECT), 0.0, busy=True) == 0.0
+
+
+def test_a_doubt_is_enough_for_a_burst_and_costs_a_suspect_none(attention: Attention) -> None:
+    assert attention.burst_s(ALICE, UNKNOWN, 0.0, busy=False) == 0.0
+    assert attention.burst_s(ALICE, UNKNOWN, 0.0, busy=False, doubted=True) == BURST_S
+    match, suspect = verdict(State.MATCH), verdict(State.SUSPECT)
+    assert attention.burst_s(ALICE, match, SUSPECT_EVERY_S + 0.1, False, doubted=True) == 0.0
+    assert attention.burst_s(ALICE, suspect, SUSPECT_EVERY_S + 0.1, False) == BURST_S
+    assert attention.burst_s(BOB, verdict(State.MISMATCH), 50.0, False, doubted=True) == 0.0
+    assert attention.burst_s(BOB, match, 50.0, busy=True, doubted=True) == 0.0

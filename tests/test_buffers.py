@@ -3,7 +3,14 @@ import time
 import numpy as np
 import pytest
 
-from monitor.buffers import MAX_FACES, RING_SAMPLES, ParticipantBuffer, judge, rank_faces
+from monitor.buffers import (
+    MAX_FACES,
+    MAX_MOUTHS,
+    RING_SAMPLES,
+    ParticipantBuffer,
+    judge,
+    rank_faces,
+)
 from monitor.config import ScoringConfig
 from tests.fakes import ALICE, face, show, speak, voice
 from vfd.types import SAMPLE_RATE_HZ, WINDOW_SAMPLES, Abstention, Audio, Reason, Window
@@ -190,6 +197,7 @@ def test_why_there_is_no_face(buffer: ParticipantBuffer) -> None:
     buffer.note_rejected(2.8, Reason.SEVERAL_FACES)
     buffer.note_rejected(2.7, Reason.FACE_BLURRED)  # came late
     assert reason(buffer, 3.0) is Reason.SEVERAL_FACES
+    buffer.note_rejected(2.85, Reason.FACE_TURNED)
     buffer.write_face(face(2.9))
     assert isinstance(judge(buffer.snapshot(3.0)), Window)
 
@@ -275,3 +283,25 @@ def test_a_snapshot_is_cheap(buffer: ParticipantBuffer) -> None:
         took.append(time.perf_counter() - begun)
     print(f"snapshot: median {1000 * float(np.median(took)):.3f} ms")
     assert np.median(took) < 0.3e-3
+
+
+def test_somebody_else_in_the_picture_may_be_who_speaks(buffer: ParticipantBuffer) -> None:
+    """For as long as the window holds what was said beside them, and while they stay."""
+    speak(buffer, 1.0, 5.7)
+    buffer.write_face(face(2.0))
+    buffer.note_rejected(2.5, Reason.SEVERAL_FACES)
+    assert reason(buffer, 4.0) is Reason.SEVERAL_FACES  # though a face is young enough
+    buffer.write_face(face(4.5))
+    assert reason(buffer, 5.5) is Reason.SEVERAL_FACES
+    assert isinstance(judge(buffer.snapshot(5.6)), Window)
+    buffer.note_rejected(4.6, Reason.SEVERAL_FACES)
+    assert reason(buffer, 5.7) is Reason.SEVERAL_FACES
+
+
+def test_a_mouth_is_kept_for_its_window(buffer: ParticipantBuffer) -> None:
+    for number in range(5 * MAX_MOUTHS):
+        buffer.write_mouth(number / 20, float(number))
+    seen = buffer.snapshot(24.0).mouth
+    assert seen.shape == (60, 2)
+    assert seen[0] == pytest.approx((21.0, 420.0))
+    assert buffer.snapshot(10.0).mouth.shape == (0, 2)

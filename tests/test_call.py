@@ -1,13 +1,27 @@
 """The simulated callers: who takes part, and what their tracks send."""
 
 import math
+import time
+from collections.abc import Callable
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from aiortc.mediastreams import MediaStreamError
 
-from training.call import CLEARLY_SOMEBODY_ELSE, NAMES, SWAPPED, LoopTrack, draw_cast
-from training.people import TEST_SEED, oracle_similarity
+from training import call
+from training.call import (
+    CLEARLY_SOMEBODY_ELSE,
+    HALF_SILENT,
+    NAMES,
+    SWAPPED,
+    LoopTrack,
+    draw_cast,
+    render_trouble,
+)
+from training.people import TEST_SEED, Person, oracle_similarity
+from training.talking import TalkingLoop
+from training.troubles import Trouble
 
 PACKETS = tuple(bytes([i]) for i in range(6))
 OTHERS = tuple(bytes([100 + i]) for i in range(6))
@@ -55,3 +69,53 @@ async def test_a_stopped_track_ends() -> None:
     video.stop()
     with pytest.raises(MediaStreamError):
         await video.recv()
+
+
+async def test_tracks_of_one_epoch_are_at_the_same_place_and_begin_at_a_cut() -> None:
+    epoch_s = time.monotonic() - 0.0375  # 7 packets and a half ago
+    video = LoopTrack("video", PACKETS, 0.005, Fraction(1, 200), cut_every=3, epoch_s=epoch_s)
+    packet = await video.recv()
+    late_s = time.monotonic() - epoch_s
+    assert packet.pts % 3 == 0
+    assert packet.pts >= 9
+    assert bytes(packet)[0] == packet.pts % 6
+    assert late_s >= packet.pts * 0.005
+
+
+def test_every_trouble_is_had_by_one_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is drawn of each is tested where it is drawn; here, by whom it is had."""
+    had: list[tuple[object, ...]] = []
+    loop = TalkingLoop((b"",), (b"",))
+    monkeypatch.setattr(call, "talker", lambda *had_by: (loop, np.zeros(1, np.float32)))
+
+    def drawn_as(name: str) -> Callable[..., TalkingLoop]:
+        def draw(*arguments: object) -> TalkingLoop:
+            had.append((name, *arguments))
+            return loop
+
+        return draw
+
+    for name in ("overhearing", "off_screen", "interpreted", "two_faces", "swapped"):
+        monkeypatch.setattr(call, name, drawn_as(name))
+    cast = draw_cast(1)
+    drawn = {t: render_trouble(cast, 1, t) for t in Trouble}
+    assert [set(loops) - {NAMES[0]} for loops, _ in drawn.values()] == [
+        {HALF_SILENT},
+        {SWAPPED},
+        {HALF_SILENT},
+        {HALF_SILENT},
+        {HALF_SILENT},
+    ]
+    assert [t for t, (_, swap) in drawn.items() if swap] == [Trouble.MILD_ECHO]
+    assert [name for name, *_ in had] == [
+        "overhearing",
+        "overhearing",
+        "swapped",
+        "off_screen",
+        "interpreted",
+        "two_faces",
+    ]
+    _, shown, heard, _ = had[3]
+    assert isinstance(shown, Person)
+    assert isinstance(heard, Person)
+    assert oracle_similarity(heard.voice, shown.face) <= CLEARLY_SOMEBODY_ELSE

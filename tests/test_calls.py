@@ -1,17 +1,17 @@
 """Joined calls: supervised one by one, tried again where that can help, and left for good."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-import httpx
 import pytest
 
 from monitor import calls as calls_module
 from monitor.attendance import Attendance
 from monitor.call_urls import CallUrl, parse_call_url
 from monitor.calls import Calls, CallState, CallTakenError
-from monitor.config import Config, JoinConfig, MetricsConfig, ServerConfig, WhipConfig
+from monitor.config import Config, MetricsConfig, WhipConfig
 from monitor.cpu import StageCpu
 from monitor.intakes import Unheard
 from monitor.metrics import Metrics
@@ -19,7 +19,7 @@ from monitor.receiver import Receiver
 from monitor.sessions import AWAY_S, Registry, Session
 from monitor.source import Room, Source, SourceError, Trouble
 from tests.fakes import LIMITS, VirtualClock
-from tests.peers import monitor, until
+from tests.peers import until
 from vfd.decision import State
 from vfd.types import ParticipantKey
 
@@ -132,18 +132,24 @@ async def test_a_call_is_joined_and_its_people_take_part() -> None:
 
 
 @pytest.mark.parametrize("trouble", [t for t in Trouble if t.passing])
-async def test_what_may_pass_is_tried_again_for_as_long_as_it_takes(trouble: Trouble) -> None:
+async def test_what_may_pass_is_tried_again_for_as_long_as_it_takes(
+    trouble: Trouble, caplog: pytest.LogCaptureFixture
+) -> None:
     source = Scripted(*[failing(trouble)] * 3)
     async with world(source) as w:
         call = w.calls.add(FIRST)
         await until(lambda: call.state is CallState.JOINED)
         assert source.runs == call.attempts == 4
+        assert caplog.text.count("call not joined: so it is; next attempt in") == 3
         assert (call.trouble, call.message) == (None, "")
         assert w.counted(f'vfd_calls_failed_total{{trouble="{trouble}"}}') == 3
 
 
 @pytest.mark.parametrize("trouble", [t for t in Trouble if not t.passing])
-async def test_what_cannot_pass_is_said_and_left_alone(trouble: Trouble) -> None:
+async def test_what_cannot_pass_is_said_and_left_alone(
+    trouble: Trouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "monitor.calls")
     source = Scripted(failing(trouble))
     async with world(source) as w:
         call = w.calls.add(FIRST)
@@ -151,6 +157,8 @@ async def test_what_cannot_pass_is_said_and_left_alone(trouble: Trouble) -> None
         ended = trouble is Trouble.ENDED
         assert call.state is (CallState.ENDED if ended else CallState.FAILED)
         assert (call.trouble, call.message) == (trouble, "so it is")
+        assert w.counted(f'vfd_calls_failed_total{{trouble="{trouble}"}}') == 1
+        assert "call over: so it is" in caplog.text
         await asyncio.sleep(0.05)
         assert source.runs == 1
         assert w.calls.get(call.id) is call  # still listed, with its reason
@@ -275,50 +283,3 @@ async def test_names_from_outside_are_cut_to_what_can_be_shown() -> None:
         (session,) = w.registry.sessions()
         assert session.key.participant == "a_.._b__"
         assert session.name == 'Eve[2J"' + "x" * 57
-
-
-CONFIG = Config(server=ServerConfig(port=0), join=JoinConfig(allow_private_targets=True))
-
-
-async def test_the_interface_joins_shows_and_leaves() -> None:
-    async with monitor(CONFIG) as service, httpx.AsyncClient(base_url=service.url) as client:
-        body = {"url": "janus+ws://127.0.0.1:9/1234?pin=hunter2", "id": "standup"}
-        made = await client.post("/v1/calls", json=body)
-        assert (made.status_code, made.headers["Location"]) == (201, "/v1/calls/standup")
-
-        async def waits() -> bool:
-            found = (await client.get("/v1/calls/standup")).json()
-            return bool(found["state"] == "waiting")
-
-        await until(waits)
-        (call,) = (await client.get("/v1/calls")).json()["calls"]
-        assert call["trouble"] == "unreachable"
-        assert call["retry_in_s"] < 10
-        assert "hunter2" not in str(call)
-        assert (await client.post("/v1/calls", json=body)).status_code == 409
-        assert 'vfd_calls{state="waiting"} 1.0' in (await client.get("/metrics")).text
-        assert (await client.delete("/v1/calls/standup")).status_code == 204
-        assert (await client.delete("/v1/calls/standup")).status_code == 404
-        assert (await client.get("/v1/calls/standup")).status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        ("no json", "body: Invalid JSON"),
-        ('{"id": "a"}', "url: Field required"),
-        ('{"url": 5}', "url: Input should be a valid string"),
-        ('{"url": "rtmp://8.8.8.8/a", "colour": 1}', "colour: Extra inputs"),
-        ('{"url": "rtmp://8.8.8.8/a", "id": "a b"}', "id: 1 to 64 letters"),
-        ('{"url": "gopher://8.8.8.8/a"}', "unknown kind 'gopher'"),
-        ('{"url": "rtmp://127.0.0.1/a"}', "not public"),
-        ('{"url": "/etc/passwd"}', "only hosts on the network"),
-    ],
-)
-async def test_the_interface_says_what_was_expected(body: str, message: str) -> None:
-    async with monitor(Config(server=ServerConfig(port=0))) as service:
-        async with httpx.AsyncClient(base_url=service.url) as client:
-            answer = await client.post("/v1/calls", content=body)
-        assert answer.status_code == 422
-        assert message in answer.json()["detail"]
-        assert not service.calls.all()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
+import sqlite3
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -70,6 +71,23 @@ def test_corrupt_weights_are_named(
     monkeypatch.setenv("VFD_SERVER_PORT", "0")
     assert exit_code("serve") == 2
     assert capsys.readouterr().err.startswith(f"vfd-monitor: {path}: ")
+
+
+def test_a_store_of_a_newer_version_is_named(
+    weights: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "alerts.db"
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    for key, value in (("STORE_PATH", path), ("MODEL_CHECKPOINT", weights), ("SERVER_PORT", 0)):
+        monkeypatch.setenv(f"VFD_{key}", str(value))
+    assert exit_code("serve") == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"vfd-monitor: {path} (store.path) was written by a newer version")
 
 
 def test_a_port_in_use_is_named(

@@ -254,3 +254,42 @@ def test_impossible_limits_are_named(field: str, value: float) -> None:
     values = {"suspect_below": 0.1, "match_above": 0.3, field: value}
     with pytest.raises(ValueError, match=field):
         DecisionLimits(**values)  # type: ignore[arg-type]
+
+
+def test_a_suspicion_that_is_held_becomes_a_mismatch_as_soon_as_it_may() -> None:
+    decider = Decider(LIMITS)
+    held = [decider.update(float(n), -0.3, hold=True).state for n in range(8)]
+    assert held[2:] == [State.SUSPECT] * 6
+    assert decider.update(8.0, -0.3).state is State.MISMATCH
+    assert decider.update(9.0, -0.3, hold=True).state is State.MISMATCH
+
+
+def test_what_is_retracted_was_never_scored() -> None:
+    decider = Decider(LIMITS)
+    for n in range(5):
+        decider.update(float(n), -0.3, hold=True)
+    decider.retract(5.0)
+    assert decider.verdict == Verdict(State.UNKNOWN, None, 5.0, UnknownReason.TOO_FEW_WINDOWS)
+    later = [decider.update(6.0 + n, 0.6) for n in range(3)]
+    assert [v.state for v in later] == [State.UNKNOWN, State.UNKNOWN, State.MATCH]
+    assert later[-1].statistic == pytest.approx(0.6)
+
+
+def test_evidence_that_is_held_makes_a_suspect_until_it_is_let_go() -> None:
+    decider = Decider(SEQUENTIAL)
+    held = [decider.update(float(n), -0.3, hold=True).state for n in range(20)]
+    assert State.MISMATCH not in held
+    assert held[-1] is State.SUSPECT
+    assert decider.update(20.0, -0.3).state is State.MISMATCH
+    assert decider.update(21.0, -0.3, hold=True).state is State.MISMATCH
+
+
+def test_retracted_evidence_weighs_nothing() -> None:
+    decider = Decider(SEQUENTIAL)
+    for n in range(20):
+        decider.update(float(n), -0.3, hold=True)
+    decider.retract(20.0)
+    assert decider.verdict == Verdict(State.UNKNOWN, None, 20.0, UnknownReason.TOO_FEW_WINDOWS)
+    later = [decider.update(21.0 + n, 0.6).state for n in range(5)]
+    assert State.SUSPECT not in later
+    assert later[-1] is State.MATCH

@@ -3,21 +3,30 @@
 import asyncio
 import json
 import logging
+import resource
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from monitor.alerts import Alert
-from monitor.config import AlertConfig, Config, ModelSection, ServerConfig, StoreConfig
+from monitor.config import (
+    AlertConfig,
+    Config,
+    ModelSection,
+    ScoringConfig,
+    ServerConfig,
+    StoreConfig,
+)
 from monitor.delivery import Delivery
 from monitor.store import Store
 from monitor.webhook import Answer, Webhook, webhook_targets
 from tests.fakes import checkpoint
 from tests.hooks import SECRET, Receiver, alert, config, metrics_of_nobody
-from tests.peers import monitor, until
+from tests.peers import Picture, Voice, monitor, publish, until
 
 
 @pytest.fixture
@@ -108,6 +117,44 @@ async def test_an_episode_that_a_dead_monitor_left_open_is_closed_and_told(path:
     assert closed["suspected_at"] == alert().suspected_at
     assert closed["duration_s"] >= alert().duration_s
     assert (episode["state"], episode["deliveries"]) == ("closed", {"delivered": 2})
+
+
+async def test_with_a_full_disk_the_monitor_goes_on_says_so_and_tells(path: str) -> None:
+    swapped = Picture(np.full((120, 160, 3), 60, np.uint8))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with Receiver().listening() as receiver:
+        full = replace(
+            settings(path, receiver.url),
+            model=ModelSection(allow_synthetic_alerts=True),
+            scoring=ScoringConfig(hop_s=0.25),
+        )
+        async with (
+            monitor(full) as service,
+            httpx.AsyncClient(base_url=service.url, trust_env=False) as client,
+        ):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+            try:
+                async with publish(f"{service.url}/whip/standup/alice", Voice(), swapped):
+                    await until(lambda: receiver.accepted, 30)
+                    health = (await client.get("/healthz")).json()
+                    scored = await windows(client)
+                    await until(lambda: more_windows(client, scored), 10)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert health["status"] == "alive"
+    assert "cannot be written" in health["store"]["trouble"]
+    store = Store(path, 8)
+    assert len(store.open_episodes()) == 1  # written when there was room again
+    store.close()
+
+
+async def windows(client: httpx.AsyncClient) -> int:
+    people = (await client.get("/v1/participants")).json()["participants"]
+    return int(people[0]["windows_scored"])
+
+
+async def more_windows(client: httpx.AsyncClient, than: int) -> bool:
+    return await windows(client) > than + 3
 
 
 async def test_a_webhook_that_is_set_no_more_is_told_nothing(

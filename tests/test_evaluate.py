@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import vfd.operating_fit
 from tests import shards
 from tests.checkpoints import write_checkpoint
 from training.baseline import Baseline, mean_colour, median_pitch
@@ -150,8 +151,14 @@ def test_json_has_the_promised_keys(
 
 
 def test_scores_go_out_come_back_and_calibrate(
-    checkpoint: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    checkpoint: Path,
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(vfd.operating_fit, "PEOPLE", 500)
+    monkeypatch.setattr(vfd.operating_fit, "SCORED_SHARE", 75 / 3_600)
     scores, out = tmp_path / "scores.csv", tmp_path / "calibrated.safetensors"
     arguments = ["evaluate", "--checkpoint", str(checkpoint), "--data", str(folder)]
     assert main([*arguments, "--resamples", "10", "--scores-out", str(scores)]) == 0
@@ -161,7 +168,9 @@ def test_scores_go_out_come_back_and_calibrate(
     assert len(table) > 100
     assert main(["calibrate", str(checkpoint), str(scores), "--out", str(out)]) == 0
     assert "| threshold | 0.2000 |" in capsys.readouterr().out
-    fitted = load_checkpoint(out).info.calibration
+    fitted, decision = load_checkpoint(out).info.calibration, load_checkpoint(out).info.decision
+    assert decision is not None
+    assert 3 <= decision.people < 100
     real = table.score[table.real & table.scored]
     assert fitted.real_mean == pytest.approx(real.mean(), abs=0.05)
     assert fitted != load_checkpoint(checkpoint).info.calibration

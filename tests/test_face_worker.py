@@ -6,13 +6,14 @@ import pytest
 
 from monitor.config import Config, MetricsConfig
 from monitor.cpu import StageCpu
-from monitor.face_worker import MAX_OF_A_SCREEN, FaceWorker
+from monitor.face_worker import MAX_BEFORE, MAX_OF_A_SCREEN, FaceWorker
 from monitor.metrics import Metrics
 from monitor.screen import Screen, Seen
 from monitor.sessions import Registry
 from tests.fakes import ALICE, BOB, LIMITS, face, until
+from tests.test_finder import face as seen_face
 from vfd.finder import FaceFinder
-from vfd.types import FaceFrame, Reason, Rgb
+from vfd.types import Face, FaceFrame, Reason, Rgb
 
 
 class ScriptedFinder(FaceFinder):
@@ -133,6 +134,10 @@ class ScriptedScreen(Screen):
         super().__init__()
         self._scripted = finder
         self.shown: list[float] = []
+        self.left_out = 0
+
+    def missed(self, time_s: float) -> None:
+        self.left_out += 1
 
     def look(self, finder: FaceFinder, rgb: Rgb, time_s: float) -> Seen | None:
         assert finder is self._scripted
@@ -160,9 +165,59 @@ async def test_of_a_screen_a_few_pictures_wait_and_others_have_their_turn(
     await until_looked_at(finder, 2 + MAX_OF_A_SCREEN)
     assert finder.looked_at[:3] == [0.0, 12.0, 1.0]
     assert screen.shown == [12.0, 13.0, 14.0, 15.0]  # the oldest were left out
+    assert screen.left_out == 2
     assert [s.time_s for s in seen] == [12.0, 14.0, 15.0]
     await worker.close()
     text = metrics.render().decode()
     assert 'vfd_pictures_total{outcome="skipped"} 2.0' in text
     assert 'vfd_pictures_total{outcome="face"} 5.0' in text
     assert 'vfd_pictures_total{outcome="face_small"} 3.0' in text
+
+
+class Mouthed(ScriptedFinder):
+    """A face with a mouth in every picture but black ones."""
+
+    def alone(self, rgb: Rgb) -> Face | Reason:
+        return seen_face(60, 40, 50) if rgb.any() else Reason.SEVERAL_FACES
+
+    def cut(self, rgb: Rgb, at: Face, time_s: float) -> FaceFrame | Reason:
+        return super().find(rgb, time_s)
+
+
+async def test_of_a_burst_every_mouth_is_looked_at_and_one_face(
+    registry: Registry, metrics: Metrics
+) -> None:
+    finder = Mouthed()
+    worker = FaceWorker(finder, metrics)
+    alice = registry.join(ALICE, 0.0)
+    rgb = np.random.default_rng(1).integers(0, 255, (90, 120, 3), np.uint8)
+    worker.submit(alice, 1.2, rgb, [(1.0, rgb), (1.1, rgb // 2)])
+    await until_looked_at(finder, 1)
+    snapshot = alice.buffer.snapshot(2.0)
+    assert snapshot.mouth[:, 0].tolist() == [1.0, 1.1, 1.2]
+    assert snapshot.mouth[0, 1] == snapshot.mouth[2, 1] > 0
+    assert [f.time_s for f in snapshot.faces] == [1.2]
+    worker.submit(alice, 1.4, picture(0), [(1.3, rgb)])
+    await until(lambda: alice.buffer.snapshot(2.0).rejected)
+    assert len(alice.buffer.snapshot(2.0).mouth) == 3
+    await worker.close()
+
+
+async def test_mouths_outlast_the_picture_that_they_came_with(
+    registry: Registry, metrics: Metrics
+) -> None:
+    finder = Mouthed()
+    finder.gate.clear()
+    worker = FaceWorker(finder, metrics)
+    alice = registry.join(ALICE, 0.0)
+    rgb = picture(100)
+    worker.submit(alice, 0.0, rgb)
+    await until(finder.entered.is_set)
+    for second in range(1, 4):
+        worker.submit(alice, second, rgb, [(second - k / 10, rgb) for k in (5, 4, 3, 2, 1)])
+    finder.gate.set()
+    await until(lambda: len(alice.buffer.snapshot(4.0).mouth) > 0)
+    times_s = alice.buffer.snapshot(4.0).mouth[:, 0]
+    assert len(times_s) == MAX_BEFORE + 1
+    assert times_s[0] == 1.5
+    await worker.close()

@@ -128,3 +128,26 @@ async def test_a_codec_that_we_lack_is_named(
                 await until(explained, 15)
                 assert 'reason="codec_unsupported"' in await w.metrics()
     assert "a participant sends video as vp9, which is not taken" in caplog.text
+
+
+async def test_of_several_layers_the_smallest_is_taken_and_a_larger_one_under_suspicion(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("layers")
+    devices = plain_devices(folder, height=720, grey=60)  # which the fake engine suspects
+    async with running_janus(folder / "janus") as janus:
+        query = {"janus": janus.socket, "room": ROOM, "pin": PIN, "name": "vera", "simulcast": ""}
+        with pages("janus_page.html") as page:
+            async with (
+                browsing(f"{page}?{urlencode(query)}", folder=folder, **devices),
+                watching(janus.url) as w,
+            ):
+
+                async def suspected() -> bool:
+                    person = (await w.people()).get("vera", {"state": ""})
+                    return person["state"] in ("suspect", "mismatch")
+
+                await until(suspected, 40)
+                # Janus sends what there is while a layer is not there yet.
+                assert w.heights.count(180) > len(w.heights) / 2, w.heights
+                await until(lambda: w.heights[-3:] == [360] * 3, 40)

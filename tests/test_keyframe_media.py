@@ -19,7 +19,7 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 
 from monitor import aiortc_hooks
 from monitor.buffers import judge
-from monitor.keyframe_media import KeyframeMedia
+from monitor.keyframe_media import BURST_FACE_S, BURST_MOUTH_S, KeyframeMedia
 from monitor.keyframe_requests import ANSWER_S
 from monitor.receiver import close_peer
 from monitor.receiving import Receiving
@@ -146,6 +146,22 @@ async def test_a_burst_shows_every_frame_and_then_no_more() -> None:
         assert len(shown) <= count + 1
         seen = len(scene.faces.pictures)
         await until(lambda: len(scene.faces.pictures) > seen)
+
+
+async def test_of_a_burst_the_pictures_between_faces_are_kept_for_their_mouths() -> None:
+    async with receiving(new_peer(Voice(), Picture(noise(1, *SIZE)))) as scene:
+        await until(lambda: scene.faces.pictures)
+        assert not scene.faces.before
+        media(scene).burst(2.0)
+        await until(lambda: not media(scene).video.bursting)
+        faces_s = [time_s for time_s, _ in scene.faces.pictures[1:]]
+        mouths_s = [time_s for time_s, _ in scene.faces.before]
+        assert len(faces_s) >= 4
+        assert np.diff(faces_s).min() >= BURST_FACE_S
+        assert len(mouths_s) + len(faces_s) > 0.6 * 2.0 * 15
+        assert np.diff(sorted(mouths_s + faces_s)).min() > 0
+        assert np.diff(mouths_s).min() >= BURST_MOUTH_S
+        assert all(likeness(rgb, 1) > 0.5 for _, rgb in scene.faces.before)
 
 
 async def test_a_tenth_of_all_packets_lost_costs_a_tenth_of_the_sound_and_no_face() -> None:

@@ -8,16 +8,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import cv2
+import httpx
 import numpy as np
 import pytest
 
 from monitor import evidence as module
 from monitor.alerts import Alerter
-from monitor.config import Config, ConfigError, EvidenceConfig
+from monitor.config import Config, ConfigError, EvidenceConfig, ScoringConfig, ServerConfig
 from monitor.evidence import Evidence, heated
 from monitor.sessions import Registry, Session
 from tests.episodes import Collected, Script
 from tests.fakes import ALICE, BOB, LIMITS, FakeEngine, checkpoint, face, show, speak
+from tests.peers import Picture, Voice, monitor, publish, until
 from vfd.types import ParticipantKey
 
 MESSAGE = f"{'ab' * 16}.opened"
@@ -83,6 +85,25 @@ async def test_a_drill_and_a_window_without_a_score_leave_no_picture(tmp_path: P
         assert witness.keep(silent, MESSAGE) == ()
     assert [alert.evidence for alert in sink.alerts] == [()]
     assert os.listdir(tmp_path) == []
+
+
+async def test_a_running_monitor_keeps_them(tmp_path: Path) -> None:
+    config = Config(
+        server=ServerConfig(port=0),
+        scoring=ScoringConfig(hop_s=0.25),
+        evidence=EvidenceConfig(str(tmp_path / "pictures")),
+    )
+    swapped = Picture(np.full((120, 160, 3), 60, np.uint8))
+    async with (
+        monitor(config) as service,
+        publish(f"{service.url}/whip/standup/alice", Voice(), swapped),
+    ):
+        await until(lambda: len(os.listdir(tmp_path / "pictures")) == 2, 30)
+        async with httpx.AsyncClient(base_url=service.url, trust_env=False) as client:
+            (episode,) = (await client.get("/v1/episodes")).json()["episodes"]
+    assert sorted(os.listdir(tmp_path / "pictures")) == episode["last"]["evidence"]
+    picture = read(tmp_path / "pictures" / episode["last"]["evidence"][0])
+    assert np.abs(picture.astype(int) - 60).max() <= 3  # as the codec left it
 
 
 async def test_an_engine_that_fails_leaves_the_face(

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -39,9 +39,13 @@ class Faces:
     """Keeps what it is asked to look at."""
 
     pictures: list[tuple[float, Rgb]] = field(default_factory=list)
+    before: list[tuple[float, Rgb]] = field(default_factory=list)
 
-    def submit(self, session: Session, time_s: float, rgb: Rgb) -> None:
+    def submit(
+        self, session: Session, time_s: float, rgb: Rgb, before: Sequence[tuple[float, Rgb]] = ()
+    ) -> None:
         self.pictures.append((time_s, rgb))
+        self.before += before
 
 
 @dataclass

@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -10,13 +11,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import monitor.scoring
 from monitor.alerts import Alerter
+from monitor.buffers import MAX_MOUTHS
 from monitor.config import Config, MetricsConfig, ScoringConfig
 from monitor.cpu import StageCpu
 from monitor.events import Event, EventBus, Subscription
 from monitor.metrics import Metrics
 from monitor.record import RecordSink
-from monitor.scoring import Scorer, ScoringLoop, evaluate
+from monitor.scoring import Scorer, ScoringLoop, Step, as_seen, evaluate
 from monitor.sessions import Registry, Session
 from tests.fakes import (
     ALICE,
@@ -31,9 +34,20 @@ from tests.fakes import (
     until,
     voice,
 )
+from tests.test_cross_talk import said
+from training.echo import loudspeaker
 from vfd.decision import State, UnknownReason
+from vfd.drift import Drift
 from vfd.mel import mel128
-from vfd.types import Abstention, FaceFrame, ParticipantKey, Reason, Score, Window
+from vfd.types import (
+    SAMPLE_RATE_HZ,
+    Abstention,
+    FaceFrame,
+    ParticipantKey,
+    Reason,
+    Score,
+    Window,
+)
 
 HOP_S = 0.2  # the loop in a fifth of the time
 
@@ -173,9 +187,13 @@ class Monitor:
     async def hear(self, end_s: float) -> None:
         self.heard_s.append(end_s)
 
-    def talking(self, key: ParticipantKey = ALICE, grey: int = 160) -> Session:
-        """Somebody whose sound and pictures already lie there for the next second."""
-        return talking(self.registry, key, time.monotonic() + 1.0, grey)
+    def talking(
+        self, key: ParticipantKey = ALICE, grey: int = 160, end_s: float | None = None
+    ) -> Session:
+        """Somebody whose sound and pictures already lie there for the next second. All have one
+        voice: two in a call who do not begin at once are taken for an echo."""
+        end_s = time.monotonic() + 1.0 if end_s is None else end_s
+        return talking(self.registry, key, end_s, grey)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Subscription]:
@@ -203,8 +221,9 @@ def of(kind: str, **fields: object) -> Callable[[Event], bool]:
 
 async def test_every_hop_scores_everybody_in_one_batch() -> None:
     monitor = Monitor(FakeEngine())
-    monitor.talking(ALICE, 160)
-    monitor.talking(BOB, 80)
+    end_s = time.monotonic() + 1.0
+    monitor.talking(ALICE, 160, end_s)
+    monitor.talking(BOB, 80, end_s)
     async with monitor.running() as events:
         ends = []
         for _ in range(3):
@@ -260,6 +279,29 @@ async def test_an_engine_that_raises_is_down_until_it_answers(
         assert monitor.loop.engine_up
     assert caplog.text.count("fell off the bus") == 1
     assert "vfd_engine_up 1.0" in monitor.metrics.render().decode()
+
+
+async def test_a_drift_is_logged_once_and_its_end(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitor.scoring, "DRIFT_EVERY", 1)
+    caplog.set_level(logging.INFO)
+    watching = Monitor(FakeEngine(), hop_s=0.1)
+    watching.talking()
+    found = [Drift(8, -2.0, outside=True)] * 3 + [Drift(8, 0.1, outside=False)] * 100
+    monkeypatch.setattr(Registry, "drift", lambda _: found.pop(0))
+    async with watching.running():
+        await until(lambda: "back in the calibrated range" in caplog.text)
+    assert caplog.text.count("have left the calibrated range") == 1
+    assert "people=8 shift=-2.0" in caplog.text
+
+
+def test_a_face_that_is_exchanged_jumps() -> None:
+    scorer = Scorer(FakeEngine(), 1)
+    jumps = [scorer.score([window(ALICE, face(1.0, grey))])[0].jump for grey in (160, 160, 80)]
+    assert jumps[:2] == pytest.approx([0.0, 0.0], abs=1e-6)
+    assert jumps[2] > 0.2
+    assert scorer.score([window(BOB, face(1.0, 80))])[0].jump == 0.0  # of another participant
 
 
 async def test_an_engine_recovers_without_anybody_to_score() -> None:
@@ -329,3 +371,46 @@ async def test_an_empty_monitor_does_nothing() -> None:
     async with monitor.running():
         await asyncio.sleep(0.3)
     assert monitor.engine.voice_batches == []
+
+
+def test_the_echo_of_somebody_else_in_the_call_has_no_score() -> None:
+    other, alice = (said(seed)[: 4 * SAMPLE_RATE_HZ] for seed in (1, 2))
+    echo = loudspeaker(other, 0.2, np.random.default_rng(3))
+    registry = Registry(Config(), LIMITS)
+    elsewhere = ParticipantKey("retro", "carol")
+    voices = {BOB: other, ALICE: echo, elsewhere: echo, ParticipantKey("retro", "dan"): alice}
+    for key, audio in voices.items():
+        session = registry.join(key, 0.0)
+        session.buffer.write_audio(0.0, audio)
+        show(session.buffer, 0.0, 4.0, 160)
+    snapshots = [s.buffer.snapshot(4.0) for s in registry.sessions()]
+    steps = evaluate(Scorer(FakeEngine(), 1), snapshots).steps
+    assert isinstance(steps[0].result, Score)
+    assert isinstance(steps[1].result, Abstention)
+    assert steps[1].result.reason is Reason.CROSS_TALK
+    assert steps[1].result.speech > 0.4
+    assert all(isinstance(step.result, Score) for step in steps[2:])  # another call
+
+
+def test_lips_that_hardly_move_are_not_held_against_a_voice_that_fits() -> None:
+    session = Registry(Config(), LIMITS).join(ALICE, 0.0)
+    fits = Score(ALICE, 3.0, LIMITS.suspect_below, 1)
+    assert as_seen(Step(fits, 1.0, 1.0, moved=False), session) == fits
+    low = Score(ALICE, 4.0, LIMITS.suspect_below - 0.01, 1)
+    seen = as_seen(Step(low, 0.9, 1.0, moved=False), session)
+    assert seen == Abstention(ALICE, 4.0, Reason.SPEAKER_OFF_SCREEN, 0.9, 1.0)
+    later = Score(ALICE, 5.0, 0.6, 1)
+    assert isinstance(as_seen(Step(later, 0.9, 1.0), session), Abstention)  # high ones, too
+    assert as_seen(Step(later, 0.9, 1.0, moved=True), session) == later
+
+
+async def test_the_score_of_a_voice_beside_the_camera_counts_as_none() -> None:
+    monitor = Monitor(FakeEngine())
+    session = monitor.talking(ALICE, 80)
+    start_s = time.monotonic() - 3.5
+    for n in range(MAX_MOUTHS):
+        session.buffer.write_mouth(start_s + n / 20, 0.1)
+    async with monitor.running() as events:
+        await first(events, of("abstention", participant="alice", reason="speaker_off_screen"))
+    assert session.lips.off_screen(time.monotonic())
+    assert session.scored == 0

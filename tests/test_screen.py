@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from monitor.screen import DETECT_INTERVAL_S, MIN_SHOWN_S, Screen, Seen
+from monitor.screen import DETECT_INTERVAL_S, HURRY_S, MIN_SHOWN_S, Screen, Seen
 from tests.clips import drawn
 from training.gallery import Gallery, compose
 from training.people import TEST_SEED, draw_person
@@ -106,6 +106,23 @@ def test_who_speaks_is_found_out_once_a_window(looked: Looked, gallery: Gallery)
     first = screen.withheld(1)(audio, 100.0)
     assert first is Reason.NO_FACE
     assert screen.withheld(2)(np.zeros_like(audio), 100.0) is first
+
+
+def test_where_there_is_no_time_faces_are_looked_for_half_as_often(gallery: Gallery) -> None:
+    screen, detector = Screen(), CountedDetector()
+    finder = FaceFinder(detector)
+    times_s: list[float] = []
+    for time_s, rgb in gallery.pictures():
+        if time_s == 3.0:
+            screen.missed(time_s)
+        before = detector.asked
+        screen.look(finder, rgb, time_s)
+        times_s += [time_s] * (detector.asked - before)
+    gaps = {end_s: end_s - begin_s for begin_s, end_s in itertools.pairwise(times_s)}
+    hurried = [gap for end_s, gap in gaps.items() if 3.0 <= end_s < 3.0 + HURRY_S]
+    calm = [gap for end_s, gap in gaps.items() if end_s < 3.0 or end_s > 3.5 + HURRY_S]
+    assert hurried == pytest.approx([0.5] * len(hurried))
+    assert calm == pytest.approx([0.25] * len(calm))
 
 
 def test_pictures_that_go_back_in_time_are_left_out() -> None:

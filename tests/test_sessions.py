@@ -3,9 +3,11 @@ import threading
 import pytest
 
 from monitor.config import Config, WhipConfig
-from monitor.sessions import HISTORY, Registry, TooManyParticipants
-from tests.fakes import ALICE, BOB, LIMITS
+from monitor.sessions import DOUBT_S, HISTORY, Registry, TooManyParticipants
+from tests.fakes import ALICE, BOB, DECISION, LIMITS
 from vfd.decision import State, UnknownReason
+from vfd.drift import Drift
+from vfd.limits import sequential_limits
 from vfd.types import Abstention, ParticipantKey, Reason, Score
 
 
@@ -99,3 +101,40 @@ def test_nobody_is_vouched_for_while_the_engine_is_down(registry: Registry) -> N
         assert (verdict.state, verdict.reason) == (State.UNKNOWN, UnknownReason.ENGINE_DOWN)
         assert verdict.since_s == 6.0
     assert alice.apply(Score(ALICE, 8.0, -0.3, 1)).state is State.MISMATCH
+
+
+def test_a_suspicion_about_somebody_elses_voice_is_taken_back(registry: Registry) -> None:
+    session = registry.join(ALICE, 0.0)
+    session.lips.able = True
+    for n in range(4):
+        session.apply(Score(ALICE, float(n), -0.3, 1))
+    assert session.verdict.state is State.SUSPECT
+    assert session.doubted(4.0)
+    assert not session.doubted(3.0 + DOUBT_S)
+    session.lips.take(4.0, moved=False)
+    session.apply(Abstention(ALICE, 4.0, Reason.SPEAKER_OFF_SCREEN))
+    assert session.verdict.reason is UnknownReason.TOO_FEW_WINDOWS
+    assert session.doubted(10.0)  # the lips are looked at again
+
+
+def test_a_suspicion_waits_for_the_lips(registry: Registry) -> None:
+    session = registry.join(ALICE, 0.0)
+    session.lips.able = True
+    states = [session.apply(Score(ALICE, float(n), -0.3, 1)).state for n in range(6)]
+    assert states[2:] == [State.SUSPECT] * 4
+    session.lips.take(6.0, moved=True)
+    assert session.apply(Score(ALICE, 6.0, -0.3, 1)).state is State.MISMATCH
+
+
+def test_drift_is_told_of_people_who_match() -> None:
+    registry = Registry(Config(), sequential_limits(DECISION, 1.0, 10.0))
+    assert registry.drift() == Drift(0, None, False)
+    for number in range(6):
+        key = ParticipantKey("standup", f"p{number}")
+        session = registry.join(key, 0.0)
+        for end_s in range(12):  # far above tanh(0.7), the mean of the calibration
+            session.apply(Score(key, float(end_s), 0.9 if number else -0.9, 1))
+    found = registry.drift()
+    assert found is not None
+    assert (found.people, found.outside) == (5, True)  # the sixth does not match
+    assert Registry(Config(), LIMITS).drift() is None

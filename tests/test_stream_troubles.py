@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,7 +55,9 @@ class NoRoom:
 class NoFaces:
     """No picture gets here."""
 
-    def submit(self, session: Session, time_s: float, rgb: Rgb) -> None:
+    def submit(
+        self, session: Session, time_s: float, rgb: Rgb, before: Sequence[tuple[float, Rgb]] = ()
+    ) -> None:
         """Never called."""
         raise AssertionError
 
@@ -194,12 +196,22 @@ async def test_a_playlist_leads_to_no_file_and_no_other_protocol(
             listener.accept()
 
 
-async def test_dash_is_named_where_it_cannot_be_read() -> None:
+async def test_dash_is_named_where_it_cannot_be_read(tmp_path: Path) -> None:
     if stream_probe.reads_dash():
         pytest.skip("this FFmpeg reads DASH")
-    error = await trouble_of({"/a.mpd": Page(b"<MPD/>")}, "/a.mpd")
-    assert error.trouble is Trouble.UNSUPPORTED
-    assert "DASH" in str(error)
+    manifest = tmp_path / "a.mpd"
+    manifest.write_text("<MPD/>")
+    pages = {
+        "/a.mpd": Page(b"<MPD/>"),
+        "/live": Page(b"<MPD/>", header="Content-Type: application/dash+xml"),
+    }
+    for error in (
+        await trouble_of(pages, "/a.mpd"),
+        await trouble_of(pages, "/live"),
+        await trouble(str(manifest)),
+    ):
+        assert error.trouble is Trouble.UNSUPPORTED
+        assert "is DASH, which this build of FFmpeg does not read" in str(error)
 
 
 async def test_a_codec_that_nobody_knows_is_named(tmp_path: Path) -> None:

@@ -165,6 +165,13 @@ def test_the_largest_alert_fits() -> None:
     assert len(body_of(largest)) < MAX_BODY_BYTES
 
 
+async def test_what_is_too_large_is_not_sent() -> None:
+    async with Receiver().listening() as receiver, webhook(config(receiver.url)) as hook:
+        large = alert(text="x" * MAX_BODY_BYTES)
+        assert (await hook.post(large)).outcome is Outcome.REFUSED
+    assert receiver.received == []
+
+
 @pytest.mark.parametrize(
     ("header", "wait_s"),
     [

@@ -10,13 +10,17 @@ from monitor.config import Config, JoinConfig, ScoringConfig, ServerConfig
 from monitor.service import Service
 from tests.fakes import FakeEngine, checkpoint
 from tests.peers import PlainFinder, until
+from vfd.types import FaceFrame, Reason, Rgb
 
 NAME = "the monitor"
 
 
 class Watching:
-    def __init__(self, service: Service, client: httpx.AsyncClient) -> None:
+    """`heights`: of the pictures that were looked at, the newest last."""
+
+    def __init__(self, service: Service, client: httpx.AsyncClient, heights: list[int]) -> None:
         self.service = service
+        self.heights = heights
         self._client = client
 
     async def people(self) -> dict[str, dict[str, Any]]:
@@ -53,6 +57,18 @@ class Watching:
         await until(enough, within_s)
 
 
+class Measuring(PlainFinder):
+    """Notes how large the pictures are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heights: list[int] = []
+
+    def find(self, rgb: Rgb, time_s: float) -> FaceFrame | Reason:
+        self.heights.append(rgb.shape[0])
+        return super().find(rgb, time_s)
+
+
 @asynccontextmanager
 async def watching(
     url: str, *, once: bool = False, hidden: bool = False
@@ -63,12 +79,13 @@ async def watching(
         join=JoinConfig(calls=(url,), display_name=NAME, hidden=hidden),
         scoring=ScoringConfig(hop_s=0.5),
     )
+    finder = Measuring()
     service = Service(
-        config, engine=FakeEngine(), finder=PlainFinder(), checkpoint=checkpoint(), once=once
+        config, engine=FakeEngine(), finder=finder, checkpoint=checkpoint(), once=once
     )
     await service.start()
     try:
         async with httpx.AsyncClient(base_url=service.url, trust_env=False) as client:
-            yield Watching(service, client)
+            yield Watching(service, client, finder.heights)
     finally:
         await service.stop()

@@ -6,6 +6,9 @@ Two people are genuine throughout, one is genuine and silent half of the time, o
 `--swap-at` seconds and then wears somebody else's face while the voice goes on. What happens is
 printed as JSON lines, with times on the machine's monotonic clock:
 `{"event": "cast" | "joined" | "swapped" | "left", "time_s": ..., ...}`.
+
+With `--trouble` there are two people, and the voice of one is not, or not only, theirs: an echo, an
+interpreter, somebody beside the camera (`training.troubles`).
 """
 
 import argparse
@@ -18,6 +21,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import av
@@ -34,6 +38,17 @@ from aiortc.mediastreams import MediaStreamError
 
 from training.people import TEST_SEED, Person, draw_person, oracle_similarity
 from training.talking import FPS, KEYFRAME_EVERY, TalkingLoop, talking_loop
+from training.troubles import (
+    ECHO_DB,
+    MILD_ECHO_DB,
+    Trouble,
+    interpreted,
+    off_screen,
+    overhearing,
+    swapped,
+    talker,
+    two_faces,
+)
 
 NAMES = ("amira", "boris", "chen", "dana")
 HALF_SILENT = "chen"
@@ -87,11 +102,42 @@ def render(cast: Cast, seed: int) -> tuple[dict[str, TalkingLoop], TalkingLoop]:
     return dict(zip(NAMES, loops, strict=True)), swapped_loop
 
 
+def render_trouble(
+    cast: Cast, seed: int, trouble: Trouble
+) -> tuple[dict[str, TalkingLoop], TalkingLoop | None]:
+    """As `render`, of those who matter: somebody who speaks all the time, and HALF_SILENT or
+    SWAPPED, who has the trouble."""
+    people = cast.people
+    first, played = talker(people[NAMES[0]], seed)
+    loops = {NAMES[0]: first}
+    match trouble:
+        case Trouble.ECHO:
+            loops[HALF_SILENT] = overhearing(people[HALF_SILENT], played, ECHO_DB, 0.5, seed + 2)
+        case Trouble.MILD_ECHO:
+            loop = overhearing(people[SWAPPED], played, MILD_ECHO_DB, 1.0, seed + 3)
+            loops[SWAPPED] = loop
+            return loops, swapped(loop, people[SWAPPED], cast.donor, seed + 3)
+        case Trouble.OFF_SCREEN:
+            loops[HALF_SILENT] = off_screen(cast.donor, people[SWAPPED], seed + 2)
+        case Trouble.INTERPRETER:
+            loops[HALF_SILENT] = interpreted(cast.donor, people[SWAPPED], seed + 2)
+        case Trouble.TWO_FACES:
+            loops[HALF_SILENT] = two_faces((people[HALF_SILENT], cast.donor), seed + 2)
+    return loops, None
+
+
 class LoopTrack(MediaStreamTrack):
-    """Plays encoded packets round and round in real time; the packets may change at a cut."""
+    """Plays encoded packets round and round in real time; the packets may change at a cut. With
+    `epoch_s`, as if it had begun then: tracks of one epoch are at the same place of their loops."""
 
     def __init__(
-        self, kind: str, packets: tuple[bytes, ...], tick_s: float, clock: Fraction, cut_every: int
+        self,
+        kind: str,
+        packets: tuple[bytes, ...],
+        tick_s: float,
+        clock: Fraction,
+        cut_every: int,
+        epoch_s: float | None = None,
     ) -> None:
         super().__init__()
         self.kind = kind
@@ -99,6 +145,7 @@ class LoopTrack(MediaStreamTrack):
         self._cut_every = cut_every
         self._next: tuple[tuple[bytes, ...], Callable[[], None]] | None = None
         self._index = 0
+        self._epoch_s = epoch_s
         self._start_s: float | None = None
 
     def replace(self, packets: tuple[bytes, ...], done: Callable[[], None]) -> None:
@@ -110,7 +157,7 @@ class LoopTrack(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         if self._start_s is None:
-            self._start_s = time.monotonic()
+            self._start_s = self._start()
         due_s = self._start_s + self._index * self._tick_s
         await asyncio.sleep(max(0.0, due_s - time.monotonic()))
         if self._next and self._index % self._cut_every == 0:
@@ -123,17 +170,27 @@ class LoopTrack(MediaStreamTrack):
         self._index += 1
         return packet
 
+    def _start(self) -> float:
+        """When the first packet of the loop is due, or would have been."""
+        now_s = time.monotonic()
+        start_s = now_s if self._epoch_s is None else self._epoch_s
+        cut_s = self._cut_every * self._tick_s
+        self._index = math.ceil((now_s - start_s) / cut_s) * self._cut_every
+        return start_s
+
 
 class Publisher:
-    """One person in a call: a WHIP session that sends a talking loop."""
+    """One person in a call: a WHIP session that sends a talking loop, begun at `epoch_s`."""
 
-    def __init__(self, client: httpx.AsyncClient, call: str, name: str, loop: TalkingLoop) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, call: str, name: str, loop: TalkingLoop, epoch_s: float
+    ) -> None:
         self.name = name
         self._client, self._call = client, call
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._resource = ""
-        self.audio = LoopTrack("audio", loop.audio, AUDIO_PACKET_S, AUDIO_CLOCK, 1)
-        self.video = LoopTrack("video", loop.video, 1 / FPS, VIDEO_CLOCK, KEYFRAME_EVERY)
+        self.audio = LoopTrack("audio", loop.audio, AUDIO_PACKET_S, AUDIO_CLOCK, 1, epoch_s)
+        self.video = LoopTrack("video", loop.video, 1 / FPS, VIDEO_CLOCK, KEYFRAME_EVERY, epoch_s)
 
     async def join(self) -> None:
         """Offers VP8 and Opus; raises httpx.HTTPStatusError when the monitor refuses."""
@@ -175,22 +232,28 @@ async def hold_call(args: argparse.Namespace) -> None:
         swapped=SWAPPED,
         oracle_similarity=similarity if math.isfinite(similarity) else None,
     )
-    loops, swapped_loop = await asyncio.to_thread(render, cast, args.seed)
+    draw = partial(render_trouble, trouble=Trouble(args.trouble)) if args.trouble else render
+    loops, swapped_loop = await asyncio.to_thread(draw, cast, args.seed)
     headers = {"Authorization": f"Bearer {args.token}"} if args.token else {}
     async with httpx.AsyncClient(
         base_url=args.url, headers=headers, timeout=20, trust_env=False
     ) as client:
-        publishers = [Publisher(client, args.call, name, loops[name]) for name in NAMES]
+        epoch_s = time.monotonic()
+        publishers = {
+            name: Publisher(client, args.call, name, loop, epoch_s) for name, loop in loops.items()
+        }
         try:
-            for publisher in publishers:
+            for publisher in publishers.values():
                 await publisher.join()
                 say("joined", participant=publisher.name)
             await asyncio.sleep(args.swap_at)
-            swapped = publishers[NAMES.index(SWAPPED)]
-            swapped.video.replace(swapped_loop.video, lambda: say("swapped", participant=SWAPPED))
+            if swapped_loop is not None:
+                publishers[SWAPPED].video.replace(
+                    swapped_loop.video, lambda: say("swapped", participant=SWAPPED)
+                )
             await asyncio.sleep(max(0.0, args.seconds - args.swap_at))
         finally:
-            await asyncio.gather(*(p.leave() for p in publishers), return_exceptions=True)
+            await asyncio.gather(*(p.leave() for p in publishers.values()), return_exceptions=True)
     say("left")
 
 
@@ -203,6 +266,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True, help="who takes part")
     parser.add_argument("--seconds", type=float, default=40.0, help="length of the call")
     parser.add_argument("--swap-at", type=float, default=20.0, help="second of the swap")
+    parser.add_argument("--trouble", choices=list(Trouble), help="two people, one of whom has this")
     args = parser.parse_args()
     try:
         asyncio.run(hold_call(args))

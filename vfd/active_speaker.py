@@ -7,7 +7,7 @@ pictures a second, 418 windows), none of which is among those of the report.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -107,7 +107,7 @@ class SpeakerFinder:
             series = np.array(mouth)
             times_s = series[:, 0] - start_s
             inside = (times_s >= 0) & (times_s < WINDOW_S)
-            if _is_dense(times_s[inside]):
+            if is_dense(times_s[inside]):
                 known[track] = times_s[inside], series[inside, 1]
             else:
                 unknown |= bool(inside.any())
@@ -125,21 +125,24 @@ def voice_envelope(audio: Audio) -> Floats:
     return np.asarray(np.mean(frames * frames, axis=1) ** 0.25, np.float64)
 
 
-def agreement(times_s: Floats, mouth: Floats, envelope: Floats) -> float:
+def agreement(
+    times_s: Floats, mouth: Floats, envelope: Floats, lags_s: Sequence[float] = _LAGS_S
+) -> float:
     """Correlation in [0, 1] of `mouth` (n,), seen at `times_s` (n,) of the window, with the voice's
-    `envelope`, smoothed to the pace of the pictures and shifted by whichever lag fits best."""
+    `envelope`, smoothed to the pace of the pictures and shifted by whichever of `lags_s` fits best.
+    """
     per_picture = float(np.median(np.diff(times_s))) * _ENVELOPE_HZ
     kernel = np.hanning(max(3, round(2 * per_picture)) + 2)[1:-1]
     smooth = np.convolve(envelope, kernel / kernel.sum(), mode="same")
     grid_s = (np.arange(len(envelope)) + 0.5) / _ENVELOPE_HZ
-    voices = np.stack([np.interp(times_s + lag, grid_s, smooth) for lag in _LAGS_S])
+    voices = np.stack([np.interp(times_s + lag, grid_s, smooth) for lag in lags_s])
     voices -= voices.mean(axis=1, keepdims=True)
     mouth = mouth - mouth.mean()
     power = (mouth @ mouth) * (voices * voices).sum(axis=1)
     return max(0.0, float((voices @ mouth / np.sqrt(np.maximum(power, 1e-12))).max()))
 
 
-def _is_dense(times_s: Floats) -> bool:
+def is_dense(times_s: Floats) -> bool:
     """Whether pictures at these times of a window show a mouth all through it."""
     gaps = np.diff(times_s, prepend=0.0, append=WINDOW_S)
     return len(times_s) >= MIN_PICTURES and bool(gaps.max() <= MAX_GAP_S)

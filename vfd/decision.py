@@ -14,6 +14,8 @@ The evidence outlasts silences: who speaks in short turns is judged by all of th
 **paper**: below `suspect_below`: suspect. Staying there for `mismatch_after_s` of scored time:
 mismatch. Above `match_above`: match, at once from unknown or suspect, after `recover_after_s` from
 mismatch. Between the two the state holds; unknown does too.
+
+By both rules a suspicion that is held back does not become a mismatch before it is let go.
 """
 
 import math
@@ -92,10 +94,7 @@ class Decider:
         self._low_s: float | None = None  # scored time below suspect_below; None: not there
         self._high_s: float | None = None  # the same above match_above
         self._ratios: dict[Signal, float] = {}
-        self._evidence: Evidence | None = None
-        if limits.model is not None and limits.operating_point is not None:
-            point = limits.operating_point
-            self._evidence = Evidence(limits.model, point.allowance, point.change_allowance)
+        self._evidence = _no_evidence(limits)
         self.verdict = Verdict(State.UNKNOWN, None, start_s, UnknownReason.TOO_FEW_WINDOWS)
 
     @property
@@ -104,16 +103,28 @@ class Decider:
         rule."""
         return None if self._evidence is None else self._evidence.usual
 
-    def update(self, end_s: float, similarity: float | None, jump: float = 0.0) -> Verdict:
+    @property
+    def suspect_below(self) -> float:
+        return self._limits.suspect_below
+
+    def update(
+        self, end_s: float, similarity: float | None, jump: float = 0.0, *, hold: bool = False
+    ) -> Verdict:
         """Takes the outcome of the window that ends at `end_s`: a similarity in [-1, 1], or None
-        for an abstention; `jump` as in `vfd.own`. Raises ValueError for numbers that are not
-        finite."""
+        for an abstention; `jump` as in `vfd.own`. `hold`: a suspicion is not to become a mismatch
+        yet. Raises ValueError for numbers that are not finite."""
         if not all(math.isfinite(v) for v in (end_s, jump, similarity or 0.0)):
             raise ValueError(f"not finite: end_s {end_s}, similarity {similarity}, jump {jump}")
         self._forget(end_s)
         if similarity is not None:
-            self._take(end_s, similarity, jump)
+            self._take(end_s, similarity, jump, hold)
         return self.verdict
+
+    def retract(self, end_s: float) -> None:
+        """What was scored was not this person's voice: nothing is known any more."""
+        self._clear()
+        self._evidence, self._ratios = _no_evidence(self._limits), {}
+        self._enter(end_s, State.UNKNOWN, UnknownReason.TOO_FEW_WINDOWS)
 
     def pause(self, seconds: float) -> None:
         """Nobody could look for `seconds`: what is known is no older for it."""
@@ -123,11 +134,14 @@ class Decider:
     def _forget(self, end_s: float) -> None:
         if self._last_score_s is None or end_s - self._last_score_s <= self._limits.forget_after_s:
             return
-        self._mean, self._weight, self._windows = None, 0.0, 0
-        self._last_score_s = self._low_s = self._high_s = None
+        self._clear()
         self._enter(end_s, State.UNKNOWN, UnknownReason.NO_RECENT_WINDOWS)
 
-    def _take(self, end_s: float, similarity: float, jump: float) -> None:
+    def _clear(self) -> None:
+        self._mean, self._weight, self._windows = None, 0.0, 0
+        self._last_score_s = self._low_s = self._high_s = None
+
+    def _take(self, end_s: float, similarity: float, jump: float, hold: bool) -> None:
         step_s = FIRST_STEP_S
         if self._last_score_s is not None:
             step_s = min(max(end_s - self._last_score_s, 0.0), MAX_STEP_S)
@@ -142,7 +156,7 @@ class Decider:
             return
         self._low_s = _stay(self._low_s, mean < self._limits.suspect_below, step_s)
         self._high_s = _stay(self._high_s, mean > self._limits.match_above, step_s)
-        state = self._next_state()
+        state = self._next_state(hold)
         self._enter(end_s, state, UnknownReason.WEAK_EVIDENCE if state is State.UNKNOWN else None)
 
     def _smooth(self, similarity: float, step_s: float) -> float:
@@ -156,22 +170,23 @@ class Decider:
         self._mean = previous + share * (similarity - previous)
         return self._mean
 
-    def _next_state(self) -> State:
+    def _next_state(self, hold: bool) -> State:
         state = self.verdict.state
         recovered = self._high_s is not None and self._high_s >= self._limits.recover_after_s
         if self._evidence is not None:
-            return self._by_evidence(state, recovered)
+            return self._by_evidence(state, recovered, hold)
         if state is State.MISMATCH:
             return State.MATCH if recovered else State.MISMATCH
         if self._high_s is not None:
             return State.MATCH
         if self._low_s is None:
             return state
-        return State.MISMATCH if self._low_s >= self._limits.mismatch_after_s else State.SUSPECT
+        ripe = self._low_s >= self._limits.mismatch_after_s and not hold
+        return State.MISMATCH if ripe else State.SUSPECT
 
-    def _by_evidence(self, state: State, recovered: bool) -> State:
+    def _by_evidence(self, state: State, recovered: bool, hold: bool) -> State:
         strength = max(self._ratios.values(), default=0.0)
-        if strength >= 1.0:
+        if strength >= 1.0 and not hold:
             return State.MISMATCH
         if state is State.MISMATCH and not (recovered and strength < SUSPICIOUS):
             return State.MISMATCH
@@ -212,6 +227,14 @@ class Decider:
             return 0
         ratios = self._ratios.values()
         return 2 if max(ratios, default=0.0) >= WORSE or sum(r >= 1.0 for r in ratios) > 1 else 1
+
+
+def _no_evidence(limits: DecisionLimits) -> Evidence | None:
+    """None for the paper's rule."""
+    point = limits.operating_point
+    if limits.model is None or point is None:
+        return None
+    return Evidence(limits.model, point.allowance, point.change_allowance)
 
 
 def _ratios(evidence: Evidence, point: OperatingPoint) -> dict[Signal, float]:

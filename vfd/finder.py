@@ -32,13 +32,18 @@ class FaceFinder:
 
         A second face of similar size leaves open whose voice is heard: SEVERAL_FACES.
         """
+        face = self.alone(rgb)
+        return face if isinstance(face, Reason) else self.cut(rgb, face, time_s)
+
+    def alone(self, rgb: Rgb) -> Face | Reason:
+        """The face that `find` would cut, or why there is none to cut."""
         faces = sorted(self._detector.detect(rgb), key=_width, reverse=True)
         if not faces:
             return Reason.NO_FACE
         face = faces[0]
         if len(faces) > 1 and _width(faces[1]) >= _RIVAL_SIZE * _width(face):
             return Reason.SEVERAL_FACES
-        return self.cut(rgb, face, time_s)
+        return face
 
     def faces(self, rgb: Rgb) -> Sequence[Face]:
         """Everybody in the next picture `rgb` of a moving one, most certain first."""
