@@ -92,16 +92,6 @@ def test_only_one_picture_in_an_interval_is_converted(tmp_path: Path) -> None:
         assert p.rgb.mean() == pytest.approx(100 + 20 * p.time_s, abs=4)
 
 
-def test_mouths_are_watched_where_that_is_wanted(tmp_path: Path) -> None:
-    path = encode(tmp_path / "a.mp4", picture=lambda _: grey(90), picture_s=2.0)
-    source = FileSource(str(path), 0.5)
-    source.closely = True
-    taken = pictures(list(source))
-    source.close()
-    assert sum(picture.lips is not None for picture in taken) == len(taken) == 20
-    assert all(picture.lips is None for picture in pictures(read(path)[0]))
-
-
 def corner(rgb: Rgb) -> tuple[int, int]:
     """Where the white corner of `marked` is, as (row half, column half)."""
     h, w = rgb.shape[0] // 2, rgb.shape[1] // 2

@@ -1,10 +1,12 @@
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from monitor import read_ahead
 from monitor.media_open import MediaError
+from monitor.media_tracks import Picture
 from monitor.read_ahead import ReadAhead
 from tests.recordings import call, reasons, watched
 
@@ -38,3 +40,13 @@ def test_opening_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         media.open()
     released.set()
     media.close()
+
+
+@pytest.mark.parametrize("closely", [False, True])
+def test_mouths_are_watched_where_that_is_wanted(tmp_path: Path, closely: bool) -> None:
+    path = str(call(tmp_path / "a.mkv", 1.0))
+    with closing(ReadAhead(path, 0.5, loop_s=2.0, closely=closely)) as media:
+        media.open()
+        pictures = [item for item in media if isinstance(item, Picture)]
+    assert len(pictures) == 20
+    assert sum(picture.lips is not None for picture in pictures) == (20 if closely else 0)
