@@ -180,7 +180,8 @@ def as_seen(step: Step, session: Session) -> Score | Abstention:
 
 class ScoringLoop:
     """Owns the engine's only thread while `run` runs. `clock` returns monotonic seconds, the time
-    by which the buffers are written; `hear(end_s)` brings them up to the end of a window."""
+    by which the buffers are written; `hear(end_s)` brings them up to the end of a window; `attend`
+    is called when verdicts may have changed."""
 
     def __init__(
         self,
@@ -192,6 +193,7 @@ class ScoringLoop:
         metrics: Metrics,
         alerter: Alerter,
         hear: Callable[[float], Awaitable[None]],
+        attend: Callable[[], None] = lambda: None,
     ) -> None:
         self._registry = registry
         self._scorer = scorer
@@ -201,6 +203,7 @@ class ScoringLoop:
         self._metrics = metrics
         self._alerter = alerter
         self._hear = hear
+        self._attend = attend
         self._job: asyncio.Task[None] | None = None
         self.engine_up = True
 
@@ -259,6 +262,7 @@ class ScoringLoop:
         for session, step in zip(sessions, evaluation.steps, strict=True):
             if self._registry.get(session.key) is session:  # who left meanwhile has no result
                 await self._apply(session, step)
+        self._attend()
 
     def _note_engine(self, error: Exception | None) -> None:
         up = error is None

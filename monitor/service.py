@@ -147,9 +147,12 @@ class Service:
         async def hear(end_s: float) -> None:
             await receiving.hear([*publications.media(), *calls.media()], end_s)
 
+        def attend() -> None:
+            receiving.attend([*publications.media(), *calls.media()])
+
         scorer = Scorer(engine, config.scoring.faces_per_window, checkpoint.info.config.front_end)
         scoring = ScoringLoop(
-            registry, scorer, config.scoring, self._clock, bus, metrics, alerter, hear
+            registry, scorer, config.scoring, self._clock, bus, metrics, alerter, hear, attend
         )
         self._own(scoring.run(), "scoring")
         self._own(calls.run(), "calls")
