@@ -61,12 +61,16 @@ class Receiving:
     async def hear(self, heard: Iterable[Hearable], end_s: float) -> None:
         """Brings every buffer up to `end_s`. One participant a turn of the loop: packets and
         requests are not kept waiting by a full room."""
-        busy = self._pump.late_s > BUSY_LATE_S
         for media in heard:
             media.hear(end_s)
+            await asyncio.sleep(0)
+
+    def attend(self, heard: Iterable[Hearable]) -> None:
+        """Looks at everybody as closely as their verdicts ask for; as soon as those are known."""
+        busy = self._pump.late_s > BUSY_LATE_S
+        for media in heard:
             if isinstance(media, KeyframeMedia):
                 media.attend(self._attention, busy)
-            await asyncio.sleep(0)
 
     def close(self) -> None:
         """To be called when every receiver is closed."""

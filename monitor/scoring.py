@@ -201,7 +201,8 @@ def as_seen(step: Step, session: Session) -> Score | Abstention:
 
 class ScoringLoop:
     """Owns the engine's only thread while `run` runs. `clock` returns monotonic seconds, the time
-    by which the buffers are written; `hear(end_s)` brings them up to the end of a window."""
+    by which the buffers are written; `hear(end_s)` brings them up to the end of a window; `attend`
+    is called when verdicts may have changed."""
 
     def __init__(
         self,
@@ -213,6 +214,7 @@ class ScoringLoop:
         metrics: Metrics,
         alerter: Alerter,
         hear: Callable[[float], Awaitable[None]],
+        attend: Callable[[], None] = lambda: None,
         drills: Drills | None = None,
     ) -> None:
         self._registry = registry
@@ -224,6 +226,7 @@ class ScoringLoop:
         self._alerter = alerter
         self._hear = hear
         self._drills = drills
+        self._attend = attend
         self._job: asyncio.Task[None] | None = None
         self._begun_s: float | None = None  # of the step that the engine is at
         self._steps = 0
@@ -303,6 +306,7 @@ class ScoringLoop:
                 await self._drills.take(session, step.result, step.speech, step.coverage)
             elif self._registry.get(session.key) is session:  # who left meanwhile has no result
                 await self._apply(session, step)
+        self._attend()
         self._steps += 1
         if self._steps % DRIFT_EVERY == 0:
             self._note_drift()

@@ -159,11 +159,16 @@ class Service:
         async def hear(end_s: float) -> None:
             await receiving.hear([*publications.media(), *calls.media()], end_s)
 
+        def attend() -> None:
+            receiving.attend([*publications.media(), *calls.media()])
+
         drills = Drills(registry, alerter, delivery.archive, bus, metrics, self._clock)
         stack.push_async_callback(drills.close)
         scorer = Scorer(engine, config.scoring.faces_per_window, checkpoint.info.config.front_end)
         scoring = ScoringLoop(
-            registry, scorer, config.scoring, self._clock, bus, metrics, alerter, hear, drills
+            *(registry, scorer, config.scoring, self._clock, bus, metrics, alerter, hear),
+            attend=attend,
+            drills=drills,
         )
         metrics.queue_ages({"engine": scoring.step_age_s, "faces": lambda: self._age_s(faces)})
         self._own(scoring.run(), "scoring")

@@ -112,7 +112,9 @@ class Room:
             due_s += (missed + 1) * HOP_S
 
     async def _hop(self, end_s: float) -> None:
-        await self.receiving.hear([r.media for r in self.receivers], end_s)
+        media = [r.media for r in self.receivers]
+        await self.receiving.hear(media, end_s)
+        self.receiving.attend(media)
         new = slice(-round(HOP_S * SAMPLE_RATE_HZ), None)
         for index, session in enumerate(self.sessions):
             snapshot = session.buffer.snapshot(end_s)

@@ -36,7 +36,7 @@ from tests.fakes import (
 )
 from tests.test_cross_talk import said
 from training.echo import loudspeaker
-from vfd.decision import State, UnknownReason
+from vfd.decision import State, UnknownReason, Verdict
 from vfd.drift import Drift
 from vfd.mel import mel128
 from vfd.types import (
@@ -181,11 +181,16 @@ class Monitor:
             metrics=self.metrics,
             alerter=Alerter(checkpoint(), LIMITS, [RecordSink(self.bus, self.metrics)]),
             hear=self.hear,
+            attend=self.attend,
         )
         self.heard_s: list[float] = []
+        self.attended: list[Verdict] = []
 
     async def hear(self, end_s: float) -> None:
         self.heard_s.append(end_s)
+
+    def attend(self) -> None:
+        self.attended += [session.verdict for session in self.registry.sessions()]
 
     def talking(
         self, key: ParticipantKey = ALICE, grey: int = 160, end_s: float | None = None
@@ -247,6 +252,8 @@ async def test_verdicts_and_alerts_follow_from_scores() -> None:
         feeding.cancel()
     assert (alert["kind"], alert["participant"]) == ("opened", "alice")
     assert session.verdict.state is State.MISMATCH
+    states = [verdict.state for verdict in monitor.attended]
+    assert states.index(State.SUSPECT) == 2  # at once, with the third score
 
 
 async def _feed(session: Session) -> None:
