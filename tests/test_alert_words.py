@@ -10,7 +10,7 @@ from monitor.alerts import Alerter
 from monitor.config import AlertConfig, Config
 from monitor.sessions import Registry
 from tests.episodes import Collected, Script
-from tests.fakes import ALICE, LIMITS, checkpoint
+from tests.fakes import ALICE, DECISION, LIMITS, checkpoint
 from vfd.decision import OperatingPoint, State
 from vfd.types import Abstention, ParticipantKey, Reason, Score
 
@@ -31,7 +31,8 @@ def alerter(sink: Collected) -> Alerter:
 
 
 async def test_an_alert_says_what_it_rests_on(registry: Registry, sink: Collected) -> None:
-    limits = replace(LIMITS, operating_point=OperatingPoint(1.0, 10.0, 0.8))
+    point = OperatingPoint(1.0, 10.0, 0.8)
+    limits = replace(LIMITS, model=DECISION, operating_point=point)
     alerter = Alerter(checkpoint(), limits, [sink], AlertConfig(prior=0.01), wall=lambda: 1.5e9)
     session = registry.join(ALICE, 0.0)
     session.apply(Abstention(ALICE, 1.0, Reason.NO_SPEECH))

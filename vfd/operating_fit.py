@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vfd.operating import HOURS_OF_A_PERSON, DecisionModel, OperatingPoint
-from vfd.sequential import CAP, Evidence
+from vfd.sequential import CAP, CLIP, Evidence
 
 Floats = NDArray[np.floating[Any]]
 
@@ -36,7 +36,7 @@ PER_HOURS: Final = (0.5, 1.0, 3.0, 10.0, 30.0)
 PER_PEOPLE: Final = (1.0, 3.0, 10.0, 30.0, 100.0)
 ALLOWED: Final = {"identity": 0.55, "slow": 0.15, "change": 0.3}
 """Of either rate, by statistic: their alarms add up to the whole at the most."""
-ALLOWANCES: Final = (1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.5, 4.0)
+ALLOWANCES: Final = (2.0, 2.5, 3.0, 3.25, 3.5, 3.75, 4.0, 4.5)
 """Deviations of people and calls below their mean at which a window speaks neither way."""
 MOVES_PER_HOUR: Final = 3.0
 """Of camera, light, microphone, room, in a call."""
@@ -48,6 +48,11 @@ SETTLED: Final = 60  # windows before a swap in the middle of a call
 LEAST_CAUGHT: Final = 0.05
 """A signal that finds fewer swaps than this at its rate is not used: what it said would mostly be
 false."""
+QUICK: Final = 15.0
+"""Nats of an identity threshold at most, five windows of the clearest evidence: an allowance that
+needs more is passed over for a stricter one."""
+LEAST_CHANGE: Final = 3 * CLIP
+"""Of a change threshold: one bad look at a face lasts for two windows, and must not suffice."""
 _ABOVE: Final = 0.01  # a threshold is reached where it alarms
 _EDGE: Final = 0.999  # of a cosine, whose arctangent would be infinite
 
@@ -145,10 +150,7 @@ def genuine_peaks(
 ) -> Peaks:
     persons = genuine.levels(rng, people)
     calls = [
-        _call(
-            model, genuine, persons + genuine.call_sd * rng.standard_normal(people), allowances, r
-        )
-        for r in rng.spawn(HOURS_OF_A_PERSON)
+        _call(model, genuine, persons, allowances, part) for part in rng.spawn(HOURS_OF_A_PERSON)
     ]
     identity, slow, change = (np.stack([c[k] for c in calls], axis=-1) for k in range(3))
     return Peaks(identity, slow, change)
@@ -157,14 +159,19 @@ def genuine_peaks(
 def _call(
     model: DecisionModel,
     genuine: Genuine,
-    levels: Floats,
+    persons: Floats,
     allowances: Allowances,
     rng: np.random.Generator,
 ) -> tuple[Floats, Floats, Floats]:
+    """Of everybody, in whose call something is moved now and then and stays so."""
+    levels = persons + genuine.call_sd * rng.standard_normal(len(persons))
+    turns = round(3_600 * SCORED_SHARE / TURN)
     evidence = _evidence(model, allowances, levels.shape)
     identity, change = np.zeros_like(evidence.identity), np.zeros_like(evidence.change)
     slow = np.full(levels.shape, -np.inf)
-    for _ in range(round(3_600 * SCORED_SHARE / TURN)):
+    for _ in range(turns):
+        moved = np.flatnonzero(rng.random(len(persons)) < MOVES_PER_HOUR / turns)
+        levels[moved] = persons[moved] + genuine.call_sd * rng.standard_normal(len(moved))
         chosen = rng.integers(len(genuine.turns), size=len(levels))
         for window in range(TURN):
             similarity = np.tanh(levels + genuine.turns[chosen, window])
@@ -220,13 +227,13 @@ def _point(
 ) -> OperatingPoint:
     """The allowance that catches most, and the thresholds."""
     of_change = PER_HOURS.index(rates[0])
-    change = threshold(peaks.change[of_change], rates, ALLOWED["change"])
+    change = max(threshold(peaks.change[of_change], rates, ALLOWED["change"]), LEAST_CHANGE)
     slow = threshold(peaks.slow, rates, ALLOWED["slow"])
     slow_hits = start.slow >= slow
     best = (0.0, 0, np.inf)
     for number in range(len(allowances.identity)):
         least = threshold(peaks.identity[number], rates, ALLOWED["identity"])
-        if least < CAP:
+        if least < QUICK:
             caught = float((slow_hits | (start.identity[number] >= least)).mean())
             best = max(best, (caught, number, least), key=lambda b: b[0])
     caught, number, identity = best
@@ -242,7 +249,7 @@ def _point(
         caught_change=float(changed.mean()) if usable or change_usable else None,
         allowance=float(allowances.identity[number]),
         change_allowance=float(allowances.change[of_change]),
-        identity=identity if usable and identity < CAP else None,
+        identity=identity if usable and identity < QUICK else None,
         slow=slow if usable and np.isfinite(slow) else None,
         change=change if change_usable else None,
     )

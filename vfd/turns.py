@@ -19,6 +19,7 @@ LEAST_PEOPLE: Final = 3
 """Fewer tell nothing of how people differ."""
 LEAST_TURNS: Final = 20
 """With fewer, turns are drawn from a first-order process instead."""
+OTHERS: Final = 3
 MADE_TURNS: Final = 2_000
 MADE_CORRELATION: Final = 0.6  # what overlap alone makes of windows a second apart, nearly
 _HOP_TOLERANCE_S: Final = 0.05
@@ -123,19 +124,36 @@ def genuine_of(windows: Windows, model: DecisionModel) -> Genuine:
     call_2 = float(np.square(of_stream - means[owner]).sum() / freedom)
     person_2 = max(float(means.var(ddof=1)) - call_2 * float((1 / calls).mean()), 0.0)
     turns, jumps = _turns(windows, level - of_stream[stream])
-    usual = np.bincount(person, windows.score) / np.bincount(person)
-    fall = usual[person] - windows.score
-    ratio = model.fall_weight * fall + model.jump_weight * windows.jump - model.change_bias
     return Genuine(
         mean=float(means.mean()),
         person_sd=float(np.sqrt(person_2)),
         call_sd=float(np.sqrt(call_2)),
         turns=turns,
         jumps=jumps,
-        changes=np.bincount(stream, ratio) / np.bincount(stream),
+        changes=_changes(windows, stream, owner, model),
         people=people,
         hours=len(level) * HOP_S / 3_600,
     )
+
+
+def _changes(
+    windows: Windows, stream: NDArray[np.intp], owner: NDArray[np.intp], model: DecisionModel
+) -> Floats:
+    """Evidence of a change, (n,), where a person goes from one of their streams to another: at most
+    OTHERS of them from each."""
+    counts = np.bincount(stream)
+    score = np.bincount(stream, windows.score) / counts
+    jump = np.bincount(stream, windows.jump) / counts
+    order = np.argsort(owner, kind="stable")
+    found = [model.jump_weight * jump - model.change_bias]  # staying where they are
+    for shift in range(1, OTHERS + 1):
+        before, after = order[:-shift], order[shift:]
+        for one, other in ((before, after), (after, before)):
+            same = owner[one] == owner[other]
+            fall = (score[one] - score[other])[same]
+            moved = model.jump_weight * jump[other][same]
+            found.append(model.fall_weight * fall + moved - model.change_bias)
+    return np.concatenate(found)
 
 
 def swaps_of(windows: Windows) -> Swaps:
