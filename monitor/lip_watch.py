@@ -5,10 +5,10 @@ from typing import Final
 
 from vfd.decision import State, Verdict
 
-CHANCE_S: Final = 6.0
+CHANCE_S: Final = 5.0
 """Of suspicion, for a burst to show the lips: up to 1 s until a keyframe comes, 2.3 s of pictures,
-1 s until the window that holds them is taken, and another one where that was in doubt. After that
-the suspicion stands as it is."""
+1 s until the window that holds them is taken; mostly there was a doubt, and a burst, before. After
+that the suspicion stands as it is."""
 CONFIRMED_S: Final = 5.0
 """For how long lips that moved with the voice vouch for it: as long as a burst lasts, and a hop."""
 OFF_SCREEN_S: Final = 20.0
