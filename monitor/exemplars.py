@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from engines.engine import Engine
-from monitor.scoring import Scorer
+from monitor.scorer import Scorer
 from vfd.types import Score, Window
 
 MAX_SAMPLED: Final = 32

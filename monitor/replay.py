@@ -10,8 +10,9 @@ from typing import Final
 from monitor.alerts import Alerter
 from monitor.cast import Cast, Faces
 from monitor.config import Config, ScoringConfig
+from monitor.evaluation import Step, evaluate
 from monitor.media_tracks import Item, Picture, Sound
-from monitor.scoring import Scorer, Step, evaluate
+from monitor.scorer import Scorer
 from monitor.screen import Screen, Seen
 from monitor.sessions import Registry, Session
 from monitor.stream_seats import PARTICIPANT

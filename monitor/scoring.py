@@ -7,26 +7,18 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Final, TypeVar
-from weakref import WeakKeyDictionary
 
-import numpy as np
-from numpy.typing import NDArray
-
-from engines.engine import Engine, EngineError
 from monitor.alerts import Alerter
-from monitor.buffers import Snapshot, judge
+from monitor.buffers import Snapshot
 from monitor.config import ScoringConfig
 from monitor.drills import Drills
+from monitor.evaluation import Step, as_seen, evaluate
 from monitor.events import EventBus, abstention_event, score_event, verdict_event
 from monitor.metrics import Metrics
+from monitor.scorer import Scorer
 from monitor.sessions import Registry, Session
-from vfd.cross_talk import is_cross_talk, sound_of
-from vfd.front_ends import FRONT_ENDS
-from vfd.lips import move_with
-from vfd.own import OwnMemory
-from vfd.types import WINDOW_S, Abstention, FaceFrame, Reason, Score, Window
+from vfd.types import Abstention, Reason, Score
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -35,140 +27,8 @@ MAX_MISSED_HOPS: Final = 60
 """Counted after the event loop stood still; a longer stop (a suspended host) is not made up for."""
 BREATH: Final = 16
 """Participants between two turns of the event loop; a copied window and its outcome take 0.3 ms."""
-
 DRIFT_EVERY: Final = 60
 """Steps between two looks at everybody's own baselines, which take a minute to change."""
-MIN_OTHER_SPEECH: Final = 0.1
-"""Of a window of somebody whose voice may come back from another's loudspeaker."""
-
-
-class Scorer:
-    """Windows to similarities. `front_end`: what the engine's checkpoint was trained with, a name
-    of FRONT_ENDS. Called from one thread at a time."""
-
-    def __init__(self, engine: Engine, faces_per_window: int, front_end: str = "stft512") -> None:
-        self._engine = engine
-        self._faces_per_window = faces_per_window
-        self._front_end = FRONT_ENDS[front_end]
-        self._pictures = np.empty((engine.best_batch, 1, *self._front_end.shape), np.float32)
-        self._faces = WeakKeyDictionary[FaceFrame, NDArray[np.float32]]()
-        """Embeddings by identity of the frame, for as long as somebody's buffer holds it: a face is
-        looked at for several seconds, and its owner may pause in between."""
-        self._own = OwnMemory()
-
-    def score(self, windows: Sequence[Window]) -> list[Score]:
-        """One score a window, in order. Raises EngineError, or whatever the engine raises."""
-        if not windows:
-            return []
-        voices = self._embed_voices(windows)
-        used = [window.faces[: self._faces_per_window] for window in windows]
-        self._embed_faces([face for faces in used for face in faces])
-        return [
-            self._score(window, voice, faces)
-            for window, voice, faces in zip(windows, voices, used, strict=True)
-        ]
-
-    def probe(self) -> None:
-        """Runs the engine on silence. Raises what it raises."""
-        self._engine.embed_voice(np.zeros((1, 1, *self._front_end.shape), np.float32))
-
-    def _embed_voices(self, windows: Sequence[Window]) -> list[NDArray[np.float32]]:
-        voices: list[NDArray[np.float32]] = []
-        batch = len(self._pictures)
-        for start in range(0, len(windows), batch):
-            part = windows[start : start + batch]
-            for window, picture in zip(part, self._pictures, strict=False):
-                self._front_end.compute(window.audio, picture)
-            voices.extend(self._engine.embed_voice(self._pictures[: len(part)]))
-        return voices
-
-    def _embed_faces(self, faces: Sequence[FaceFrame]) -> None:
-        new = [face for face in dict.fromkeys(faces) if face not in self._faces]
-        batch = self._engine.best_batch
-        for start in range(0, len(new), batch):
-            part = new[start : start + batch]
-            embeddings = self._engine.embed_faces(np.stack([face.rgb for face in part]))
-            self._faces.update(zip(part, embeddings, strict=True))
-
-    def _score(
-        self, window: Window, voice: NDArray[np.float32], faces: Sequence[FaceFrame]
-    ) -> Score:
-        """Cosine between the voice and the mean direction of the faces (paper eq. 1)."""
-        face = np.mean([self._faces[face] for face in faces], axis=0)
-        norm = max(float(np.linalg.norm(face)), 1e-8)
-        similarity = float(np.dot(voice, face)) / norm
-        if not np.isfinite(similarity):
-            raise EngineError("the engine returned numbers that are not finite")
-        jump = self._own.jump(window.key, window.end_s, voice, face)
-        similarity = min(1.0, max(-1.0, similarity))
-        return Score(window.key, window.end_s, similarity, len(faces), jump)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """The outcome for one participant; `speech` and `coverage` as in Window. `moved`: whether the
-    lips moved with the voice, where that was seen."""
-
-    result: Score | Abstention
-    speech: float
-    coverage: float
-    moved: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """One step for every snapshot, in order. `error`: what the engine raised; then every step is
-    an abstention with `engine_down`."""
-
-    steps: list[Step]
-    error: Exception | None = None
-
-
-def without_cross_talk(
-    snapshots: Sequence[Snapshot], judged: Sequence[Window | Abstention]
-) -> list[Window | Abstention]:
-    """What was judged of `snapshots`, but for windows whose voice is the loudspeaker of somebody
-    else in the same call. Nobody is compared with who does not speak."""
-    calls: dict[str, list[int]] = {}
-    for index, item in enumerate(judged):
-        if item.speech >= MIN_OTHER_SPEECH:
-            calls.setdefault(item.key.call, []).append(index)
-    kept = list(judged)
-    for speakers in calls.values():
-        if len(speakers) < 2:
-            continue
-        sounds = {index: sound_of(snapshots[index].audio) for index in speakers}
-        for index, heard in sounds.items():
-            item = judged[index]
-            others = [sound for other, sound in sounds.items() if other != index]
-            if isinstance(item, Window) and is_cross_talk(heard, others):
-                kept[index] = Abstention(
-                    item.key, item.end_s, Reason.CROSS_TALK, item.speech, item.coverage
-                )
-    return kept
-
-
-def evaluate(scorer: Scorer, snapshots: Sequence[Snapshot], *, probe: bool = False) -> Evaluation:
-    """Judges and scores, live and for files alike. `probe`: try the engine even where there is
-    nothing to score. Never raises."""
-    judged: list[Window | Abstention] = []
-    try:
-        judged = without_cross_talk(snapshots, [judge(snapshot) for snapshot in snapshots])
-        windows = [item for item in judged if isinstance(item, Window)]
-        if probe and not windows:
-            scorer.probe()
-        scores = iter(scorer.score(windows))
-    except Exception as error:  # an engine may raise anything; nobody's second may go uncounted
-        down = [Abstention(s.key, s.end_s, Reason.ENGINE_DOWN) for s in snapshots]
-        return Evaluation([Step(a, 0.0, 0.0) for a in down], error)
-    return Evaluation(
-        [
-            Step(next(scores), item.speech, item.coverage, _lips_moved(snapshot))
-            if isinstance(item, Window)
-            else Step(item, item.speech, item.coverage)
-            for item, snapshot in zip(judged, snapshots, strict=True)
-        ]
-    )
 
 
 async def _in_breaths(items: Iterable[T]) -> AsyncIterator[T]:
@@ -177,26 +37,6 @@ async def _in_breaths(items: Iterable[T]) -> AsyncIterator[T]:
         yield item
         if index % BREATH == 0:
             await asyncio.sleep(0)
-
-
-def _lips_moved(snapshot: Snapshot) -> bool | None:
-    if not len(snapshot.mouth):  # as mostly
-        return None
-    start_s = snapshot.end_s - WINDOW_S
-    return move_with(snapshot.mouth - (start_s, 0.0), snapshot.audio)
-
-
-def as_seen(step: Step, session: Session) -> Score | Abstention:
-    """The result of `step`, but for a score of a voice that is not that of the face. Lips that say
-    so of a voice that fits the face are not believed: some hardly move."""
-    result, moved = step.result, step.moved
-    if isinstance(result, Score) and result.similarity >= session.decider.suspect_below:
-        moved = moved or None
-    session.lips.take(result.end_s, moved)
-    if isinstance(result, Score) and session.lips.off_screen(result.end_s):
-        reason = Reason.SPEAKER_OFF_SCREEN
-        return Abstention(result.key, result.end_s, reason, step.speech, step.coverage)
-    return result
 
 
 class ScoringLoop:

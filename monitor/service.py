@@ -36,7 +36,8 @@ from monitor.metrics import Metrics
 from monitor.publications import Publications
 from monitor.receiving import Receiving
 from monitor.record import RecordSink
-from monitor.scoring import Scorer, ScoringLoop
+from monitor.scorer import Scorer
+from monitor.scoring import ScoringLoop
 from monitor.server import HttpServer, listening
 from monitor.sessions import Registry
 from monitor.sources import source_of

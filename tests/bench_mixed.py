@@ -35,7 +35,7 @@ from monitor.config import Config, JoinConfig, ServerConfig
 from monitor.cpu import Stage, StageCpu
 from monitor.read_ahead import ReadAhead
 from monitor.replay import Replay
-from monitor.scoring import Scorer
+from monitor.scorer import Scorer
 from monitor.service import Service
 from monitor.timeline import Hop
 from monitor.watch import watch

@@ -31,7 +31,8 @@ from monitor.cpu import Stage, StageCpu
 from monitor.events import EventBus
 from monitor.metrics import Metrics
 from monitor.record import RecordSink
-from monitor.scoring import Scorer, ScoringLoop
+from monitor.scorer import Scorer
+from monitor.scoring import ScoringLoop
 from monitor.sessions import Registry, Session
 from tests.bench_demo import machine
 from tests.fakes import LIMITS, checkpoint, face, voice

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engines.engine import EngineError
 from monitor.buffers import ParticipantBuffer
+from monitor.sessions import Registry, Session
 from vfd.checkpoint import Calibration, Checkpoint, CheckpointInfo
 from vfd.limits import DecisionLimits
 from vfd.model_config import PRESETS
@@ -157,3 +158,11 @@ async def until(condition: Callable[[], object], timeout_s: float = 5.0) -> None
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - a condition of any kind has no event
             await asyncio.sleep(0.005)
+
+
+def talking(registry: Registry, key: ParticipantKey, end_s: float, grey: int = 160) -> Session:
+    """Somebody who has spoken and been seen for the six seconds before `end_s`."""
+    session = registry.join(key, end_s - 6)
+    speak(session.buffer, end_s - 4, end_s)
+    show(session.buffer, end_s - 6, end_s, grey)
+    return session

@@ -13,7 +13,7 @@ from monitor.buffers import ParticipantBuffer, judge
 from monitor.config import ScoringConfig
 from monitor.file_source import FileSource
 from monitor.media_tracks import Picture, Sound
-from monitor.scoring import Scorer
+from monitor.scorer import Scorer
 from tests.alignment import Thumbnail, nearest, place, thumbnail
 from tests.looped import Loop
 from vfd.faces import MtcnnDetector

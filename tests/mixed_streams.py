@@ -9,7 +9,8 @@ import pytest
 
 from monitor import replay, scoring
 from monitor.buffers import Snapshot
-from monitor.scoring import Evaluation, Scorer, Step
+from monitor.evaluation import Evaluation, Step
+from monitor.scorer import Scorer
 from monitor.stream_seats import PARTICIPANT
 from tests import alignment
 from training.gallery import Gallery

@@ -8,7 +8,7 @@ from monitor.alerts import Alerter
 from monitor.config import ScoringConfig
 from monitor.read_ahead import ReadAhead
 from monitor.replay import Replay
-from monitor.scoring import Scorer
+from monitor.scorer import Scorer
 from monitor.timeline import Hop
 from monitor.watch import Watched, watch
 from tests.fakes import LIMITS, FakeEngine, checkpoint, face, voice

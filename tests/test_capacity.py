@@ -22,7 +22,8 @@ from engines.floor import Floor
 from engines.load import load_engine
 from monitor.buffers import ParticipantBuffer
 from monitor.config import ScoringConfig
-from monitor.scoring import Scorer, evaluate
+from monitor.evaluation import evaluate
+from monitor.scorer import Scorer
 from vfd.checkpoint import load_checkpoint
 from vfd.cost import flops
 from vfd.model_config import PRESETS

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from monitor.exemplars import MAX_SAMPLED, Exemplars, RememberingScorer
-from monitor.scoring import Scorer
+from monitor.scorer import Scorer
 from tests.fakes import ALICE, FakeEngine, face, voice
 from vfd.types import Score, Window
 

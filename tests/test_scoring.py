@@ -1,6 +1,5 @@
 import asyncio
 import contextlib
-import gc
 import logging
 import threading
 import time
@@ -9,7 +8,6 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import monitor.scoring
 from monitor.alerts import Alerter
@@ -19,7 +17,8 @@ from monitor.cpu import StageCpu
 from monitor.events import Event, EventBus, Subscription
 from monitor.metrics import Metrics
 from monitor.record import RecordSink
-from monitor.scoring import Scorer, ScoringLoop, Step, as_seen, evaluate
+from monitor.scorer import Scorer
+from monitor.scoring import ScoringLoop
 from monitor.sessions import Registry, Session
 from tests.fakes import (
     ALICE,
@@ -29,139 +28,18 @@ from tests.fakes import (
     checkpoint,
     engine_error,
     face,
-    show,
     speak,
+    talking,
     until,
-    voice,
 )
-from tests.test_cross_talk import said
-from training.echo import loudspeaker
 from vfd.decision import State, UnknownReason, Verdict
 from vfd.drift import Drift
-from vfd.mel import mel128
 from vfd.types import (
-    SAMPLE_RATE_HZ,
-    Abstention,
-    FaceFrame,
     ParticipantKey,
     Reason,
-    Score,
-    Window,
 )
 
 HOP_S = 0.2  # the loop in a fifth of the time
-
-
-def window(key: ParticipantKey = ALICE, *faces: FaceFrame) -> Window:
-    return Window(key, 0.0, 3.0, voice(3.0), faces or (face(2.5),), 1.0, 1.0)
-
-
-def test_scores_are_cosines_in_order_whatever_the_batch() -> None:
-    engine = FakeEngine(best_batch=2)
-    windows = [window(ALICE, face(1.0, grey)) for grey in (160, 80, 200, 0, 100)]
-    scores = Scorer(engine, 1).score(windows)
-    assert [s.similarity for s in scores] == pytest.approx([0.6, -0.2, 1.0, -1.0, 0.0], abs=1e-6)
-    assert engine.voice_batches == engine.face_batches == [2, 2, 1]
-    assert scores[0] == Score(ALICE, 3.0, scores[0].similarity, 1)
-    assert Scorer(engine, 1).score([]) == []
-
-
-def test_only_so_many_faces_are_used_and_pooled_by_direction() -> None:
-    faces = face(1.0, 160), face(2.0, 80), face(2.5, 0)
-    two = Scorer(FakeEngine(), 2).score([window(ALICE, *faces)])[0]
-    angle = (np.arccos(0.6) + np.arccos(-0.2)) / 2
-    assert two.similarity == pytest.approx(float(np.cos(angle)), abs=1e-6)
-    assert two.faces_used == 2
-    assert Scorer(FakeEngine(), 5).score([window(ALICE, *faces)])[0].faces_used == 3
-
-
-def test_a_face_is_embedded_once_for_as_long_as_it_is_kept() -> None:
-    engine = FakeEngine()
-    scorer = Scorer(engine, 1)
-    one, two = face(1.0), face(2.0)
-    scorer.score([window(ALICE, one), window(BOB, one)])
-    scorer.score([window(ALICE, one), window(BOB, two)])
-    assert engine.face_batches == [1, 1]
-    scorer.score([window(BOB, two)])
-    scorer.score([window(ALICE, one)])
-    assert engine.face_batches == [1, 1]
-    kept = len(scorer._faces)
-    del one
-    gc.collect()
-    assert len(scorer._faces) == kept - 1
-
-
-def test_of_several_faces_only_new_ones_are_embedded() -> None:
-    engine = FakeEngine(best_batch=8)
-    scorer = Scorer(engine, 3)
-    faces = [face(1.0 + i / 2, 150 + 5 * i) for i in range(5)]
-    first = scorer.score([window(ALICE, *faces[:3])])[0]
-    again = scorer.score([window(ALICE, *faces[:3])])[0]
-    assert again.similarity == first.similarity
-    scorer.score([window(ALICE, *faces[1:4])])
-    scorer.score([window(ALICE, *faces[2:])])
-    assert engine.face_batches == [3, 1, 1]
-
-
-class MelEngine(FakeEngine):
-    """Remembers the voice pictures it was given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pictures: list[NDArray[np.float32]] = []
-
-    def embed_voice(self, spectrograms: NDArray[np.float32]) -> NDArray[np.float32]:
-        self.pictures.extend(spectrograms)
-        return np.tile(np.array([1, 0], np.float32), (len(spectrograms), 1))
-
-
-def test_the_front_end_is_that_of_the_checkpoint() -> None:
-    engine = MelEngine()
-    scorer = Scorer(engine, 1, "mel128")
-    one = window()
-    scorer.score([one])
-    scorer.probe()
-    np.testing.assert_array_equal(engine.pictures[0], mel128(one.audio))
-    assert [p.shape for p in engine.pictures] == [(1, 128, 256)] * 2
-
-
-def test_opposite_faces_and_broken_numbers_make_no_nonsense(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    engine = FakeEngine()
-    score = Scorer(engine, 2).score([window(ALICE, face(1.0, 200), face(2.0, 0))])[0]
-    assert -1.0 <= score.similarity <= 1.0
-    monkeypatch.setattr(engine, "embed_voice", lambda x: np.full((len(x), 2), np.nan, np.float32))
-    registry = Registry(Config(), LIMITS)
-    talking(registry, ALICE, 3.0)
-    evaluation = evaluate(Scorer(engine, 1), [registry.sessions()[0].buffer.snapshot(3.0)])
-    assert "finite" in str(evaluation.error)
-
-
-def talking(registry: Registry, key: ParticipantKey, end_s: float, grey: int = 160) -> Session:
-    """Somebody who has spoken and been seen for the six seconds before `end_s`."""
-    session = registry.join(key, end_s - 6)
-    speak(session.buffer, end_s - 4, end_s)
-    show(session.buffer, end_s - 6, end_s, grey)
-    return session
-
-
-def test_evaluation_keeps_the_order_of_scores_and_abstentions() -> None:
-    registry = Registry(Config(), LIMITS)
-    talking(registry, ALICE, 3.0)
-    registry.join(ParticipantKey("standup", "silent"), 0.0)
-    talking(registry, BOB, 3.0, grey=80)
-    snapshots = [s.buffer.snapshot(3.0) for s in registry.sessions()]
-    evaluation = evaluate(Scorer(FakeEngine(), 1), snapshots)
-    first, second, third = evaluation.steps
-    assert evaluation.error is None
-    assert isinstance(first.result, Score)
-    assert first.result.similarity == pytest.approx(0.6)
-    assert first.speech > 0.8
-    assert isinstance(second.result, Abstention)
-    assert second.result.reason is Reason.NO_AUDIO
-    assert isinstance(third.result, Score)
-    assert third.result.key == BOB
 
 
 class Monitor:
@@ -303,14 +181,6 @@ async def test_a_drift_is_logged_once_and_its_end(
     assert "people=8 shift=-2.0" in caplog.text
 
 
-def test_a_face_that_is_exchanged_jumps() -> None:
-    scorer = Scorer(FakeEngine(), 1)
-    jumps = [scorer.score([window(ALICE, face(1.0, grey))])[0].jump for grey in (160, 160, 80)]
-    assert jumps[:2] == pytest.approx([0.0, 0.0], abs=1e-6)
-    assert jumps[2] > 0.2
-    assert scorer.score([window(BOB, face(1.0, 80))])[0].jump == 0.0  # of another participant
-
-
 async def test_an_engine_recovers_without_anybody_to_score() -> None:
     monitor = Monitor(FakeEngine(), hop_s=0.1)
     monitor.talking()
@@ -378,37 +248,6 @@ async def test_an_empty_monitor_does_nothing() -> None:
     async with monitor.running():
         await asyncio.sleep(0.3)
     assert monitor.engine.voice_batches == []
-
-
-def test_the_echo_of_somebody_else_in_the_call_has_no_score() -> None:
-    other, alice = (said(seed)[: 4 * SAMPLE_RATE_HZ] for seed in (1, 2))
-    echo = loudspeaker(other, 0.2, np.random.default_rng(3))
-    registry = Registry(Config(), LIMITS)
-    elsewhere = ParticipantKey("retro", "carol")
-    voices = {BOB: other, ALICE: echo, elsewhere: echo, ParticipantKey("retro", "dan"): alice}
-    for key, audio in voices.items():
-        session = registry.join(key, 0.0)
-        session.buffer.write_audio(0.0, audio)
-        show(session.buffer, 0.0, 4.0, 160)
-    snapshots = [s.buffer.snapshot(4.0) for s in registry.sessions()]
-    steps = evaluate(Scorer(FakeEngine(), 1), snapshots).steps
-    assert isinstance(steps[0].result, Score)
-    assert isinstance(steps[1].result, Abstention)
-    assert steps[1].result.reason is Reason.CROSS_TALK
-    assert steps[1].result.speech > 0.4
-    assert all(isinstance(step.result, Score) for step in steps[2:])  # another call
-
-
-def test_lips_that_hardly_move_are_not_held_against_a_voice_that_fits() -> None:
-    session = Registry(Config(), LIMITS).join(ALICE, 0.0)
-    fits = Score(ALICE, 3.0, LIMITS.suspect_below, 1)
-    assert as_seen(Step(fits, 1.0, 1.0, moved=False), session) == fits
-    low = Score(ALICE, 4.0, LIMITS.suspect_below - 0.01, 1)
-    seen = as_seen(Step(low, 0.9, 1.0, moved=False), session)
-    assert seen == Abstention(ALICE, 4.0, Reason.SPEAKER_OFF_SCREEN, 0.9, 1.0)
-    later = Score(ALICE, 5.0, 0.6, 1)
-    assert isinstance(as_seen(Step(later, 0.9, 1.0), session), Abstention)  # high ones, too
-    assert as_seen(Step(later, 0.9, 1.0, moved=True), session) == later
 
 
 async def test_the_score_of_a_voice_beside_the_camera_counts_as_none() -> None:

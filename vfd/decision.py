@@ -94,7 +94,10 @@ class Decider:
         self._low_s: float | None = None  # scored time below suspect_below; None: not there
         self._high_s: float | None = None  # the same above match_above
         self._ratios: dict[Signal, float] = {}
-        self._evidence = _no_evidence(limits)
+        self._evidence: Evidence | None = None
+        point = limits.operating_point
+        if limits.model is not None and point is not None:
+            self._evidence = Evidence(limits.model, point.allowance, point.change_allowance)
         self.verdict = Verdict(State.UNKNOWN, None, start_s, UnknownReason.TOO_FEW_WINDOWS)
 
     @property
@@ -121,9 +124,11 @@ class Decider:
         return self.verdict
 
     def retract(self, end_s: float) -> None:
-        """What was scored was not this person's voice: nothing is known any more."""
+        """What was scored was not this person's voice: nothing is held against them any more."""
         self._clear()
-        self._evidence, self._ratios = _no_evidence(self._limits), {}
+        self._ratios = {}
+        if self._evidence is not None:
+            self._evidence.acquit()
         self._enter(end_s, State.UNKNOWN, UnknownReason.TOO_FEW_WINDOWS)
 
     def pause(self, seconds: float) -> None:
@@ -227,14 +232,6 @@ class Decider:
             return 0
         ratios = self._ratios.values()
         return 2 if max(ratios, default=0.0) >= WORSE or sum(r >= 1.0 for r in ratios) > 1 else 1
-
-
-def _no_evidence(limits: DecisionLimits) -> Evidence | None:
-    """None for the paper's rule."""
-    point = limits.operating_point
-    if limits.model is None or point is None:
-        return None
-    return Evidence(limits.model, point.allowance, point.change_allowance)
 
 
 def _ratios(evidence: Evidence, point: OperatingPoint) -> dict[Signal, float]:

@@ -84,6 +84,16 @@ class Evidence:
         bounded = np.clip(ratio, -SLOW_CLIP, SLOW_CLIP)
         self._ratio = self._ratio + slow_gain * (bounded - self._ratio)
 
+    def acquit(self) -> None:
+        """What was summed against a single participant was not theirs. Their baseline, which it
+        can hardly have moved, stays; one that was still being learned begins anew."""
+        self.identity = np.zeros_like(self.identity)
+        self.change = np.zeros_like(self.change)
+        self._ratio = np.zeros_like(self._ratio)
+        if self.usual is None:
+            self.baseline = np.zeros_like(self.baseline)
+            self._windows = np.zeros_like(self._windows)
+
     def _take_change(self, similarity: Values, jump: float | Values, step: Values) -> None:
         model, told = self._model, self._windows >= BASELINE_AFTER
         fall = self.baseline - similarity
