@@ -70,6 +70,12 @@ SCORED: Final = _counter("vfd_windows_scored_total", "windows", "Windows with a 
 ABSTAINED: Final = _counter(
     "vfd_windows_abstained_total", "windows", "Windows without a score, by why.", "reason"
 )
+SCORE_SHIFT: Final = _gauge(
+    "vfd_score_shift",
+    "deviations",
+    "Of the people who match: their mean less the calibrated one, in deviations between people; "
+    "none for fewer than five.",
+)
 HOP: Final = _gauge("vfd_hop_seconds", "seconds", "Between two scores of one participant.")
 
 ENGINE_UP: Final = _gauge("vfd_engine_up", "bool", "1 while the engine answers.")
@@ -223,7 +229,7 @@ PROCESS: Final = (  # prometheus_client's ProcessCollector
 )
 
 CATALOGUE: Final[tuple[Described, ...]] = (
-    *(LATENCY, SIMILARITY, SCORED, ABSTAINED, HOP),
+    *(LATENCY, SIMILARITY, SCORED, ABSTAINED, SCORE_SHIFT, HOP),
     *(ENGINE_UP, STEP, BATCH, MODEL_INFO),
     *(PARTICIPANTS, LIMIT, JOINED, REFUSED, TRUNCATED),
     *(PARTICIPANT_SIMILARITY, PARTICIPANT_STATE, PARTICIPANT_SPEECH, SKEW),

@@ -106,7 +106,13 @@ def participants(registry: Registry, limit: int) -> Iterator[Metric]:
     yield single(catalogue.JOINED, registry.joined)
     yield single(catalogue.REFUSED, registry.refused)
     yield single(catalogue.TRUNCATED, max(0, len(sessions) - limit))
+    yield family(catalogue.SCORE_SHIFT, _shift(registry))
     yield from _one_by_one(sorted(sessions, key=_rank)[:limit])
+
+
+def _shift(registry: Registry) -> Rows:
+    found = registry.drift()
+    return [] if found is None or found.shift is None else [((), found.shift)]
 
 
 def _rank(session: Session) -> int:

@@ -12,7 +12,8 @@ from monitor.keyframe_requests import KeyframeTally
 from monitor.loop_lag import LoopLag
 from monitor.metrics import Metrics, Outcome, Sink
 from monitor.sessions import Registry, TooManyParticipants
-from tests.fakes import ALICE, BOB, LIMITS, checkpoint
+from tests.fakes import ALICE, BOB, DECISION, LIMITS, checkpoint
+from vfd.limits import sequential_limits
 from vfd.types import ParticipantKey, Reason, Score
 
 
@@ -185,3 +186,19 @@ async def test_a_blocked_loop_shows_as_lag(metrics: Metrics) -> None:
         await task
     count = value(metrics, "vfd_event_loop_lag_seconds_count") or 0
     assert count - (value(metrics, "vfd_event_loop_lag_seconds_bucket", le="0.1") or 0) == 1
+
+
+def test_scores_that_drift_are_seen(metrics: Metrics) -> None:
+    limits = sequential_limits(DECISION, 1.0, 10.0)
+    registry = Registry(Config(), limits)
+    drifting = Metrics(registry, MetricsConfig(), StageCpu())
+    for number in range(5):
+        key = ParticipantKey("standup", f"p{number}")
+        session = registry.join(key, 0.0)
+        for end_s in range(12):
+            session.apply(Score(key, float(end_s), 0.9, 1))
+    assert "\nvfd_score_shift " not in metrics.render().decode()  # too few people
+    found = registry.drift()
+    assert found is not None
+    assert found.shift is not None
+    assert value(drifting, "vfd_score_shift") == pytest.approx(found.shift)
