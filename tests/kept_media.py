@@ -12,7 +12,7 @@ from monitor.rtp_session import RtpSession
 from monitor.sessions import Session
 from vfd.faces import MtcnnDetector
 from vfd.finder import FaceFinder
-from vfd.types import SAMPLE_RATE_HZ, Audio, FaceFrame, Reason, Rgb
+from vfd.types import SAMPLE_RATE_HZ, Audio, Face, Reason, Rgb
 
 AUDIO_PACKET_S = 0.02
 HOP_S = 1.0
@@ -60,9 +60,9 @@ class KeepingFinder(FaceFinder):
         super().__init__(MtcnnDetector())
         self._kept = kept
 
-    def find(self, rgb: Rgb, time_s: float) -> FaceFrame | Reason:
+    def alone(self, rgb: Rgb) -> Face | Reason:
         self._kept.pictures.append((time.monotonic(), rgb))
-        return super().find(rgb, time_s)
+        return super().alone(rgb)
 
 
 def keep_media(monkeypatch: pytest.MonkeyPatch) -> Kept:

@@ -3,8 +3,8 @@ engine spends no more than one core on it.
 
 Processors differ, so what the engine spends is held against what the same process can do at all
 (`engines.floor`), in CPU time: other work on the machine slows both. One core that computes bf16
-at the rate below carries twenty participants from `FRACTION` of it on; where the processor has
-bf16, the core itself is asked for as well.
+at the rate below carries twenty participants from `FRACTION` of it on. Where the processor has
+bf16, the core itself is asked for; where it is faster than that, as with matrix units, nothing else.
 """
 
 import time
@@ -110,5 +110,5 @@ def test_twenty_people_are_scored_every_second_by_one_core(tmp_path: Path) -> No
         f"tiny {precision}: {PEOPLE} participants keep {busy_s:.2f} cores busy, at {fraction:.2f} "
         f"of {floor.rate / 1e9:.0f} GFLOP/s; one core carries {PEOPLE / busy_s:.0f}"
     )
-    assert fraction >= FRACTION
+    assert fraction >= FRACTION or floor.rate > BF16_RATE
     assert precision != "bf16" or busy_s <= 1.0
