@@ -19,7 +19,7 @@ from tests.looped import Loop
 from vfd.faces import MtcnnDetector
 from vfd.finder import FaceFinder
 from vfd.spectrogram import Spectrogram, stft512
-from vfd.types import SAMPLE_RATE_HZ, FaceFrame, Reason, Rgb, Score, Window
+from vfd.types import SAMPLE_RATE_HZ, Face, FaceFrame, Reason, Rgb, Score, Window
 
 Scored = tuple[Window, Score]
 T = TypeVar("T", np.float32, np.uint8)
@@ -48,9 +48,12 @@ class RecordingFinder(FaceFinder):
         self.seen: dict[float, Thumbnail] = {}
         self.sizes: set[tuple[int, ...]] = set()
 
-    def find(self, rgb: Rgb, time_s: float) -> FaceFrame | Reason:
-        found = super().find(rgb, time_s)
+    def alone(self, rgb: Rgb) -> Face | Reason:
         self.sizes.add(rgb.shape)
+        return super().alone(rgb)
+
+    def cut(self, rgb: Rgb, face: Face, time_s: float) -> FaceFrame | Reason:
+        found = super().cut(rgb, face, time_s)
         if isinstance(found, FaceFrame):
             self.seen[time_s] = thumbnail(rgb)
         return found

@@ -4,7 +4,7 @@ engine spends no more than one core on it.
 Processors differ, so what the engine spends is held against what the same process can do at all
 (`engines.floor`), in CPU time: other work on the machine slows both. One core that computes bf16
 at the rate below carries twenty participants from `FRACTION` of it on. Where the processor has
-bf16, the core itself is asked for; where it is faster than that, as with matrix units, nothing else.
+bf16, the core itself is asked for, and where it is faster than that (matrix units) nothing else.
 """
 
 import time
