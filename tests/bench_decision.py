@@ -311,9 +311,9 @@ def disturbances(callers: Callers, make: Maker, rng: np.random.Generator) -> lis
         "| two faces in the picture | none: `several_faces`, the window is not scored |",
         "",
         "Echo is mixed in the space of embeddings, a stand-in for the sound. A voice from off "
-        "screen does not belong to the face, so it alarms; in mixed streams those windows are left "
-        "out "
-        "(`speaker_off_screen`), two voices at once too where they are noticed (`cross_talk`).",
+        "screen does not belong to the face, so it alarms here; live, the lips of a suspect are "
+        "looked at first and such windows are left out (`speaker_off_screen`), as are those of the "
+        "loudspeaker of others (`cross_talk`): see `tests/test_troubles.py`.",
     ]
 
 
