@@ -93,7 +93,7 @@ def as_seen(step: Step, session: Session) -> Score | Abstention:
     """The result of `step`, but for a score of a voice that is not that of the face. Lips that say
     so of a voice that fits the face are not believed: some hardly move."""
     result, moved = step.result, step.moved
-    if isinstance(result, Score) and result.similarity >= session.decider.suspect_below:
+    if isinstance(result, Score) and result.similarity >= session.decider.match_above:
         moved = moved or None
     session.lips.take(result.end_s, moved)
     if isinstance(result, Score) and session.lips.off_screen(result.end_s):

@@ -63,9 +63,9 @@ def test_the_echo_of_somebody_else_in_the_call_has_no_score() -> None:
 
 def test_lips_that_hardly_move_are_not_held_against_a_voice_that_fits() -> None:
     session = Registry(Config(), LIMITS).join(ALICE, 0.0)
-    fits = Score(ALICE, 3.0, LIMITS.suspect_below, 1)
+    fits = Score(ALICE, 3.0, LIMITS.match_above, 1)
     assert as_seen(Step(fits, 1.0, 1.0, moved=False), session) == fits
-    low = Score(ALICE, 4.0, LIMITS.suspect_below - 0.01, 1)
+    low = Score(ALICE, 4.0, LIMITS.match_above - 0.01, 1)
     seen = as_seen(Step(low, 0.9, 1.0, moved=False), session)
     assert seen == Abstention(ALICE, 4.0, Reason.SPEAKER_OFF_SCREEN, 0.9, 1.0)
     later = Score(ALICE, 5.0, 0.6, 1)

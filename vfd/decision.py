@@ -110,6 +110,10 @@ class Decider:
     def suspect_below(self) -> float:
         return self._limits.suspect_below
 
+    @property
+    def match_above(self) -> float:
+        return self._limits.match_above
+
     def update(
         self, end_s: float, similarity: float | None, jump: float = 0.0, *, hold: bool = False
     ) -> Verdict:
