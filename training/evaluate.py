@@ -249,6 +249,7 @@ def provenance(checkpoint: Path, loaded: Checkpoint) -> dict[str, str]:
     return {
         "checkpoint": checkpoint.name,
         "sha256": loaded.sha256,
+        "tensors_sha256": loaded.tensors_sha256,
         "trained on": info.trained_on,
         "made by": info.command,
         "commit": info.commit,

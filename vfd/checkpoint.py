@@ -101,6 +101,16 @@ class Checkpoint:
     tensors: Tensors
     sha256: str
 
+    @property
+    def tensors_sha256(self) -> str:
+        """What says the same model after a calibration has changed the file, in hexadecimal."""
+        digest = hashlib.sha256()
+        for name in sorted(self.tensors):
+            tensor = np.ascontiguousarray(self.tensors[name])
+            digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
+            digest.update(tensor.tobytes())
+        return digest.hexdigest()
+
 
 def shipped_checkpoint_path() -> Path:
     """The weights that come with the package."""
