@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 SEED = 3
 SECONDS = 26.0  # two rounds of a loop, and what the first window takes
 SWAP_AT_S = 8.0
+LATER_S = 16.0  # a change is told once eight windows have shown how somebody usually scores
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Seen:
                 self.alerts.append(who)
 
 
-async def hold(trouble: Trouble) -> Seen:
+async def hold(trouble: Trouble, swap_at_s: float = SWAP_AT_S) -> Seen:
     """A call of two people, as a process of its own, before a monitor as it ships."""
     service, seen = Service(Config(server=ServerConfig(port=0))), Seen()
     await service.start()
@@ -55,7 +56,8 @@ async def hold(trouble: Trouble) -> Seen:
         async with httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=None) as client:
             listening = asyncio.create_task(_listen(client, seen))
             arguments = {"url": service.url, "seed": SEED, "trouble": trouble.value}
-            arguments |= {"seconds": SECONDS, "swap-at": SWAP_AT_S}
+            seconds = SECONDS + swap_at_s - SWAP_AT_S
+            arguments |= {"seconds": seconds, "swap-at": swap_at_s}
             call = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "training.call"),
                 *(f"--{name}={value}" for name, value in arguments.items()),
@@ -101,5 +103,5 @@ async def test_nor_do_two_people_before_one_camera() -> None:
 
 
 async def test_a_swap_under_a_mild_echo_is_caught() -> None:
-    seen = await hold(Trouble.MILD_ECHO)
+    seen = await hold(Trouble.MILD_ECHO, LATER_S)
     assert seen.alerts == [SWAPPED]
