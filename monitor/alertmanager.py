@@ -20,7 +20,8 @@ from monitor.alerts import Alert, AlertKind
 from monitor.assembly import delivery_allowed
 from monitor.config import AlertmanagerConfig, Config
 from monitor.metrics import Metrics, Outcome, Sink
-from monitor.public_hosts import check_http_url, refuse_private
+from monitor.poster import POST_ERRORS, Poster
+from monitor.public_hosts import http_url
 from vfd.checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)
@@ -63,12 +64,15 @@ class AlertmanagerSink:
         now: Callable[[], datetime] = utc_now,
         repost_s: float = REPOST_S,
     ) -> None:
-        check_alertmanager(config)
-        self._config = config
+        self._poster = Poster(
+            alerts_url(config),
+            TIMEOUT_S,
+            "alertmanager.allow_private_targets",
+            allow_private=config.allow_private_targets,
+        )
         self._metrics = metrics
         self._now = now
         self._repost_s = repost_s
-        self._url = config.url.rstrip("/") + "/api/v2/alerts"
         self._episodes: dict[str, _Episode] = {}
         self._changed = asyncio.Event()
 
@@ -89,13 +93,11 @@ class AlertmanagerSink:
 
     async def run(self) -> None:
         """Posts until cancelled: at every change, and everything that is open once a minute."""
-        async with httpx.AsyncClient(
-            timeout=TIMEOUT_S, follow_redirects=False, trust_env=False
-        ) as client:
-            failures = 0
+        failures = 0
+        try:
             while True:
                 self._changed.clear()
-                if await self._post(client):
+                if await self._post():
                     failures = 0
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(self._repost_s):
@@ -103,8 +105,10 @@ class AlertmanagerSink:
                 else:
                     await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
                     failures += 1
+        finally:
+            await self._poster.close()
 
-    async def _post(self, client: httpx.AsyncClient) -> bool:
+    async def _post(self) -> bool:
         """Whether Alertmanager knows now what there is to know."""
         self._forget_the_long_closed()
         posted = {episode_id: episode.alert for episode_id, episode in self._episodes.items()}
@@ -112,14 +116,8 @@ class AlertmanagerSink:
             return True
         body = json.dumps([self._as_json(episode) for episode in self._episodes.values()])
         try:
-            if not self._config.allow_private_targets:
-                await refuse_private("alertmanager", self._url)
-            request = client.stream(
-                "POST", self._url, content=body, headers={"content-type": "application/json"}
-            )
-            async with request as response:  # the body is not read: it may be of any size
-                status = response.status_code
-        except (httpx.HTTPError, OSError, UnicodeError) as error:  # UnicodeError: no DNS name
+            status, _ = await self._poster.post({"content-type": "application/json"}, body.encode())
+        except POST_ERRORS as error:
             return self._not_told(posted, repr(error))
         if not 200 <= status < 300:
             return self._not_told(posted, f"status {status}")
@@ -187,9 +185,10 @@ def alertmanager_sink(
     return AlertmanagerSink(config.alertmanager, metrics)
 
 
-def check_alertmanager(config: AlertmanagerConfig) -> None:
+def alerts_url(config: AlertmanagerConfig) -> httpx.URL:
     """Raises ValueError, naming the key, for a URL that cannot work."""
-    check_http_url("alertmanager.url", config.url)
+    url = http_url("alertmanager.url", config.url)
+    return url.copy_with(path=f"{url.path.rstrip('/')}/api/v2/alerts")
 
 
 def _text(value: object) -> str:

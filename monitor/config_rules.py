@@ -3,7 +3,7 @@
 import ipaddress
 from pathlib import Path
 
-from monitor.alertmanager import check_alertmanager
+from monitor.alertmanager import alerts_url
 from monitor.call_urls import CallUrlError, parse_call_url
 from monitor.config import (
     AlertConfig,
@@ -102,7 +102,7 @@ def _alertmanager_rule(alertmanager: AlertmanagerConfig) -> str:
     if not alertmanager.url:
         return ""
     try:
-        check_alertmanager(alertmanager)
+        alerts_url(alertmanager)
     except ValueError as error:
         return str(error)
     return ""

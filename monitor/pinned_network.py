@@ -11,15 +11,18 @@ from monitor.public_hosts import addresses_of, is_public_address
 
 class PinnedNetwork(httpcore.AsyncNetworkBackend):
     """Looks a name up once and connects to what it found. TLS still checks the name: that is above
-    this. `allow_private`: whether addresses that are not public may be connected to."""
+    this. `allow_private`: whether addresses that are not public may be connected to, which is what
+    the setting called `permit` is about."""
 
     def __init__(
         self,
+        permit: str,
         *,
         allow_private: bool,
         look_up: Callable[[str], Awaitable[list[str]]] = addresses_of,
         network: httpcore.AsyncNetworkBackend | None = None,
     ) -> None:
+        self._permit = permit
         self._allow_private = allow_private
         self._look_up = look_up
         self._network = network or httpcore.AnyIOBackend()
@@ -52,7 +55,5 @@ class PinnedNetwork(httpcore.AsyncNetworkBackend):
         except (OSError, UnicodeError) as error:  # UnicodeError: no DNS name
             raise httpcore.ConnectError(f"{host} cannot be looked up: {error}") from error
         if not self._allow_private and not all(map(is_public_address, addresses)):
-            raise httpcore.ConnectError(
-                f"{host} is a private address; alerts.allow_private_targets permits it"
-            )
+            raise httpcore.ConnectError(f"{host} is a private address; {self._permit} permits it")
         return addresses

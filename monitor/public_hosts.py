@@ -7,23 +7,15 @@ import socket
 import httpx
 
 
-def check_http_url(key: str, url: str) -> None:
-    """Raises ValueError, naming the `key` of the configuration, unless `url` is one of HTTP."""
+def http_url(key: str, text: str) -> httpx.URL:
+    """Raises ValueError, naming the `key` of the configuration, unless `text` is one of HTTP."""
     try:
-        parts = httpx.URL(url)
+        url = httpx.URL(text)
     except httpx.InvalidURL as error:
         raise ValueError(f"{key} is no address: {error}") from None
-    if parts.scheme not in ("http", "https") or not parts.host:
+    if url.scheme not in ("http", "https") or not url.host:
         raise ValueError(f"{key} must be an http or https address")
-
-
-async def refuse_private(section: str, url: str) -> None:
-    """Raises OSError, naming the `section` of the configuration, where the host's name leads to an
-    address that is not public. A guard against mistakes: the name is looked up again by the request
-    itself."""
-    host = httpx.URL(url).host
-    if not await is_public(host):
-        raise OSError(f"{host} is a private address; {section}.allow_private_targets permits it")
+    return url
 
 
 async def addresses_of(host: str) -> list[str]:

@@ -4,7 +4,6 @@ specification).
 When and how often is the outbox' business.
 """
 
-import asyncio
 import base64
 import binascii
 import email.utils
@@ -18,13 +17,13 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Final
 
-import httpcore
 import httpx
 import standardwebhooks
 
 from monitor.alerts import Alert
 from monitor.config import AlertConfig
-from monitor.pinned_network import PinnedNetwork
+from monitor.poster import POST_ERRORS, Headers, Poster
+from monitor.public_hosts import http_url
 
 MAX_RETRY_AFTER_S: Final = 3_600.0
 """A receiver may ask for a pause, not for silence."""
@@ -64,15 +63,12 @@ class Webhook:
 
     def __init__(self, target: Target, config: AlertConfig) -> None:
         self.name = target.name
-        self._url = target.url
         self._signers = [standardwebhooks.Webhook(secret) for secret in target.secrets]
-        self._timeout_s = config.timeout_s
-        secure = target.url.scheme == "https"
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False) if secure else None,
-            max_connections=1,
-            max_keepalive_connections=0,  # a connection an hour old leads to yesterday's address
-            network_backend=PinnedNetwork(allow_private=config.allow_private_targets),
+        self._poster = Poster(
+            target.url,
+            config.timeout_s,
+            "alerts.allow_private_targets",
+            allow_private=config.allow_private_targets,
         )
 
     async def post(self, alert: Alert) -> Answer:
@@ -83,12 +79,10 @@ class Webhook:
             self._say(alert, body_bytes=len(body))
             return Answer(Outcome.REFUSED)
         try:
-            async with asyncio.timeout(self._timeout_s):  # for all of it: answers can drip
-                status, retry_after = await self._exchange(alert, body)
-        except (
-            *(httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError),
-            *(OSError, TimeoutError),
-        ) as error:
+            status, headers = await self._poster.post(
+                self._headers(alert.message_id, body), body.encode()
+            )
+        except POST_ERRORS as error:
             self._say(alert, error=repr(error))
             return Answer(Outcome.FAILED)
         if 200 <= status < 300:
@@ -97,41 +91,22 @@ class Webhook:
         if status == httpx.codes.GONE:
             return Answer(Outcome.GONE)
         refused = status < 500 and status != httpx.codes.TOO_MANY_REQUESTS
-        wait_s = retry_after_s(retry_after, time.time())
+        wait_s = retry_after_s(headers.get("retry-after"), time.time())
         return Answer(Outcome.REFUSED if refused else Outcome.FAILED, wait_s)
 
     async def close(self) -> None:
-        await self._pool.aclose()
+        await self._poster.close()
 
-    async def _exchange(self, alert: Alert, body: str) -> tuple[int, str | None]:
-        url = httpcore.URL(
-            scheme=self._url.raw_scheme,
-            host=self._url.raw_host,
-            port=self._url.port,
-            target=self._url.raw_path,
-        )
-        request = self._pool.stream(
-            "POST", url, headers=self._headers(alert.message_id, body), content=body.encode()
-        )
-        async with request as response:  # the body is not read: it may be of any size
-            headers = {name.lower(): value for name, value in response.headers}
-            retry_after = headers.get(b"retry-after")
-            return response.status, retry_after.decode("latin-1") if retry_after else None
-
-    def _headers(self, message_id: str, body: str) -> dict[bytes | str, bytes | str]:
+    def _headers(self, message_id: str, body: str) -> Headers:
         """The signature covers the time of the attempt, so it is made anew for each; one for every
         secret, so that the receiver may know the old or the new one."""
         now = datetime.now(UTC)
-        headers: dict[bytes | str, bytes | str] = {
+        return {
             "content-type": "application/json",
-            "user-agent": "vfd-monitor",
             "webhook-id": message_id,
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": " ".join(s.sign(message_id, now, body) for s in self._signers),
         }
-        if self._url.userinfo:
-            headers["authorization"] = f"Basic {base64.b64encode(self._url.userinfo).decode()}"
-        return headers
 
     def _say(self, alert: Alert, **what: object) -> None:
         extra = {"webhook": self.name, "id": alert.message_id, **what}
@@ -166,12 +141,7 @@ def webhook_targets(config: AlertConfig) -> list[Target]:
 
 
 def _target(key: str, text: str, secrets: str) -> Target:
-    try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL as error:
-        raise ValueError(f"{key} is no address: {error}") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError(f"{key} must be an http or https address")
+    url = http_url(key, text)
     secret_key = key.replace("webhook_url", "webhook_secret")
     found = tuple(_secret(secret_key, secret) for secret in secrets.split() or [""])
     if len(found) > MAX_SECRETS:

@@ -8,6 +8,7 @@ import pytest
 
 from monitor.pinned_network import PinnedNetwork
 
+PERMIT = "alerts.allow_private_targets"
 PUBLIC, OTHER = "203.0.114.7", "2606:4700::1111"
 
 
@@ -44,7 +45,7 @@ class Names:
 
 async def test_a_name_that_leads_elsewhere_a_moment_later_gains_nothing() -> None:
     names, wire = Names([PUBLIC], ["127.0.0.1"]), Wire()
-    network = PinnedNetwork(allow_private=False, look_up=names.look_up, network=wire)
+    network = PinnedNetwork(PERMIT, allow_private=False, look_up=names.look_up, network=wire)
     await network.connect_tcp("rebinding.example", 443)
     assert wire.connected == [PUBLIC]
     with pytest.raises(httpcore.ConnectError, match="private"):
@@ -56,7 +57,7 @@ async def test_a_name_with_one_private_address_among_others_is_refused() -> None
     wire = Wire()
     for address in ("10.1.2.3", "::1", "fe80::1%eth0", "::ffff:127.0.0.1", "224.0.0.1", "0.0.0.0"):
         names = Names([PUBLIC, address])
-        network = PinnedNetwork(allow_private=False, look_up=names.look_up, network=wire)
+        network = PinnedNetwork(PERMIT, allow_private=False, look_up=names.look_up, network=wire)
         with pytest.raises(httpcore.ConnectError, match="private"):
             await network.connect_tcp("mixed.example", 443)
     assert wire.connected == []
@@ -65,7 +66,7 @@ async def test_a_name_with_one_private_address_among_others_is_refused() -> None
 async def test_private_addresses_may_be_allowed() -> None:
     wire = Wire()
     names = Names(["10.1.2.3"])
-    network = PinnedNetwork(allow_private=True, look_up=names.look_up, network=wire)
+    network = PinnedNetwork(PERMIT, allow_private=True, look_up=names.look_up, network=wire)
     await network.connect_tcp("inside.example", 443)
     assert wire.connected == ["10.1.2.3"]
 
@@ -73,7 +74,7 @@ async def test_private_addresses_may_be_allowed() -> None:
 async def test_every_address_is_tried() -> None:
     wire = Wire(PUBLIC)
     names = Names([PUBLIC, OTHER], [PUBLIC])
-    network = PinnedNetwork(allow_private=False, look_up=names.look_up, network=wire)
+    network = PinnedNetwork(PERMIT, allow_private=False, look_up=names.look_up, network=wire)
     await network.connect_tcp("two.example", 443)
     assert wire.connected == [PUBLIC, OTHER]
     with pytest.raises(httpcore.ConnectError, match="nobody there"):
@@ -81,7 +82,7 @@ async def test_every_address_is_tried() -> None:
 
 
 async def test_what_cannot_be_looked_up_is_no_connection() -> None:
-    network = PinnedNetwork(allow_private=False)
+    network = PinnedNetwork(PERMIT, allow_private=False)
     for host in ("nowhere.invalid", "a" * 70 + ".example"):
         with pytest.raises(httpcore.ConnectError, match="looked up"):
             await network.connect_tcp(host, 443)
