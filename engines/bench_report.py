@@ -22,6 +22,8 @@ SPECTROGRAM_GOAL_MS: Final = 1.0
 CAPACITY_PRESET: Final = "tiny"
 CAPACITY_GOAL: Final = 20
 """Participants scored every second."""
+ISA_LIMIT: Final = "ONEDNN_MAX_CPU_ISA"
+"""The environment variable by which OpenVINO and torch leave instructions of a processor unused."""
 
 
 def as_dict(measured: Measured) -> dict[str, Any]:
@@ -34,6 +36,7 @@ def machine() -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "capabilities": capabilities(),
+        "isa_limit": os.environ.get(ISA_LIMIT, ""),
         "load_at_end": round(os.getloadavg()[0], 2),
         "system": f"{platform.system()} {platform.machine()}",
     }
@@ -67,6 +70,7 @@ def markdown(measured: Measured, command: str) -> str:
         "# Engines on a CPU",
         f"Written by `{command}` on {about['processor']}, {about['cores']} cores, load "
         f"{about['load_at_end']} at the end. It computes {', '.join(about['capabilities'])}.",
+        _held_to(about),
         libraries + ".",
         _busy(about),
         "A window is one voice and one face. One thread, process CPU time, best of the rounds; "
@@ -83,6 +87,13 @@ def markdown(measured: Measured, command: str) -> str:
         "\n".join(f"- {line}" for line in [*measured.skipped, f"TensorRT: {tensorrt_status()}"]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _held_to(about: dict[str, Any]) -> str:
+    """A processor with matrix units has a floor some ten times that of its vector units, and what
+    is no matrix product gains nothing from them: the two are read apart."""
+    limit = about["isa_limit"]
+    return f"Instructions beyond {limit} were left unused ({ISA_LIMIT})." if limit else ""
 
 
 def _busy(about: dict[str, Any]) -> str:

@@ -43,7 +43,7 @@ from vfd.types import SAMPLE_RATE_HZ, ParticipantKey, Reason
 REPORT: Final = Path(__file__).parents[1] / "monitor" / "reports" / "scoring.md"
 GOAL: Final = 20
 GOAL_PRESET: Final = "tiny"
-COUNTS: Final = {"nano": (20, 30, 40, 50), "tiny": (4, 6, 8, 20)}
+COUNTS: Final = {"nano": (20, 30, 40, 50), "tiny": (4, 12, 20, 24)}
 WARM_UP_S: Final = 6.0  # sound fills a window, everybody's first face is embedded
 PACKET_S: Final = 0.02
 FACE_EVERY_S: Final = 2.0
@@ -52,6 +52,7 @@ FACE_EVERY_S: Final = 2.0
 @dataclass(frozen=True, slots=True)
 class Row:
     preset: str
+    precision: str
     participants: int
     scored: float
     overloaded: int
@@ -120,6 +121,7 @@ async def measure(engine: Engine, model: Checkpoint, count: int, seconds: float)
             await task
     return Row(
         model.info.config.preset,
+        engine.precision,
         count,
         round(float(scored / max(1, scored + overloaded)), 3),
         int(overloaded),
@@ -157,14 +159,14 @@ def markdown(rows: list[Row], command: str) -> str:
     lines = [
         "# Participants on one engine thread",
         "",
-        f"Written by `{command}` on {machine()}, OpenVINO {version('openvino')}, f32, load "
+        f"Written by `{command}` on {machine()}, OpenVINO {version('openvino')}, load "
         f"{os.getloadavg()[0]:.2f} at the end. Sound and a new face every {FACE_EVERY_S:.0f} s go "
         "into the buffers; loop, front end, engine and decisions are the service's. A second that "
         "comes before the last one is finished is skipped and counted as `overloaded`.",
         "",
-        "| preset | participants | scored | overloaded | window to score p95, s | engine CPU, ms a "
-        "participant-second |",
-        "|-|-|-|-|-|-|",
+        "| preset | precision | participants | scored | overloaded | window to score p95, s | "
+        "engine CPU, ms a participant-second |",
+        "|-|-|-|-|-|-|-|",
         *("| " + " | ".join(map(str, astuple(row))) + " |" for row in rows),
         "",
     ]
@@ -183,7 +185,7 @@ def main() -> int:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for model in models(Path(folder)):
-            with contextlib.closing(load_engine("openvino", model, precision="f32")) as engine:
+            with contextlib.closing(load_engine("openvino", model)) as engine:
                 for count in COUNTS[model.info.config.preset]:
                     rows.append(asyncio.run(measure(engine, model, count, options.seconds)))
                     print(rows[-1], flush=True)

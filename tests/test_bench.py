@@ -97,10 +97,12 @@ def test_a_report_says_which_goals_need_another_machine(monkeypatch: pytest.Monk
     )
     monkeypatch.setattr(bench_report, "capabilities", lambda: ["FP32"])
     monkeypatch.setattr("os.getloadavg", lambda: (1e3, 0.0, 0.0))
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     text = bench_report.markdown(measured, "vfd-engine bench")
     assert "`base`: goal 0.85 not measured, this processor has no bf16" in text
     assert "OpenVINO f32 is 2.00 times as fast as torch f32" in text
     assert "**Other work ran beside it.**" in text
+    assert "left unused" not in text
     assert "carries 14 participants, goal 20" in text
     assert "20 participants need 231 GFLOP/s of one core, more than the floor" in text
     assert "| openvino | tiny | filled | 0.5 | 200 |" in text
@@ -109,7 +111,9 @@ def test_a_report_says_which_goals_need_another_machine(monkeypatch: pytest.Monk
     measured.rows = [Row("openvino", "tiny", "bf16", 1, 40.0, 25.0, 0.75, 1e-3)]
     measured.floors = {"bf16": {"openvino": 445.0}}
     monkeypatch.setattr("os.getloadavg", lambda: (0.5, 0.0, 0.0))
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
     text = bench_report.markdown(measured, "x")
+    assert "Instructions beyond AVX512_CORE_BF16 were left unused (ONEDNN_MAX_CPU_ISA)." in text
     assert "Other work" not in text
     assert "`tiny`: 0.75 of the floor, goal 0.72" in text
     assert "GFLOP/s of one core" not in text
