@@ -90,12 +90,10 @@ def _lips_moved(snapshot: Snapshot) -> bool | None:
 
 
 def as_seen(step: Step, session: Session) -> Score | Abstention:
-    """The result of `step`, but for a score of a voice that is not that of the face. Lips that say
-    so of a voice that fits the face are not believed: some hardly move."""
-    result, moved = step.result, step.moved
-    if isinstance(result, Score) and result.similarity >= session.decider.match_above:
-        moved = moved or None
-    session.lips.take(result.end_s, moved)
+    """The result of `step`, but for a score of a voice that is not that of the face."""
+    result = step.result
+    fits = isinstance(result, Score) and result.similarity >= session.decider.match_above
+    session.lips.take(result.end_s, step.moved, fits=fits)
     if isinstance(result, Score) and session.lips.off_screen(result.end_s):
         reason = Reason.SPEAKER_OFF_SCREEN
         return Abstention(result.key, result.end_s, reason, step.speech, step.coverage)

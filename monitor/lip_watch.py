@@ -15,6 +15,10 @@ OFF_SCREEN_S: Final = 20.0
 """For how long lips that did not move say that the voice is somebody else's: until the next burst
 (Attention) has had its chance."""
 
+FITTING: Final = 4
+"""Windows in a row whose voice fits the face, which make up for lips that did not move: the first
+and the last of them share no sound. A stranger's voice fits now and then, but not for so long."""
+
 
 class LipWatch:
     """Of one participant. `able`: whether bursts are to be had of them now."""
@@ -23,11 +27,16 @@ class LipWatch:
         self.able = False
         self._seen_s = float("-inf")
         self._moved = False
+        self._fitting = 0
 
-    def take(self, end_s: float, moved: bool | None) -> None:
-        """What the window that ends at `end_s` showed; see `vfd.lips.move_with`."""
-        if moved is not None:
+    def take(self, end_s: float, moved: bool | None, *, fits: bool = False) -> None:
+        """What the window that ends at `end_s` showed; see `vfd.lips.move_with`. `fits`: its voice
+        fits the face, so that lips that say otherwise are not believed: some hardly move."""
+        self._fitting = self._fitting + 1 if fits else 0
+        if moved is not None and (moved or not fits):
             self._seen_s, self._moved = end_s, moved
+        if self._fitting >= FITTING and not self._moved:
+            self._seen_s = float("-inf")
 
     def off_screen(self, now_s: float) -> bool:
         """Whether the voice is somebody else's, as far as is known."""
