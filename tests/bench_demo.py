@@ -21,8 +21,8 @@ REPORT = ROOT / "monitor" / "reports" / "demo.md"
 SEEDS = range(1, 11)
 LIBRARIES = ("aiortc", "av", "openvino", "opencv-python-headless", "numpy", "fastapi", "uvicorn")
 LONG_S = 300
-"""Memory is judged over it: decoders of the first burst and the store of the first alert, both after
-second 20, cost some 10 MB once, which two minutes would take for growth."""
+"""Memory is judged over it: the decoders of the first burst and the store of the first alert, both
+after second 20, cost some 10 MB once, which two minutes would take for growth."""
 STAGES = ("receiver", "faces", "engine", "other", "total")
 
 COLUMNS = (
