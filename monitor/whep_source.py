@@ -77,6 +77,12 @@ class WhepSource:
             stack.push_async_callback(self._leave, client, resource)
             remote = accept_offer(answer.content, MAX_CANDIDATES)
             if answer.status_code == httpx.codes.CREATED:
+                if _is_offer(remote):  # and it takes no answer to it
+                    raise SourceError(
+                        Trouble.UNSUPPORTED,
+                        "the server answers our offer with another, as older versions of Janus do "
+                        "for what is streamed to them",
+                    )
                 await receiver.accept(remote)
                 return receiver
             await receiver.close()  # what it offered is void
@@ -153,6 +159,11 @@ async def _send(
         raise SourceError(Trouble.UNREACHABLE, f"cannot be reached: {why}"[:200]) from error
     except (httpx.InvalidURL, UnicodeError) as error:
         raise SourceError(Trouble.PROTOCOL, "sent on to what is no address") from error
+
+
+def _is_offer(sdp: str) -> bool:
+    """An answer decides who begins DTLS (RFC 8842 section 5.3)."""
+    return "\r\na=setup:actpass\r\n" in sdp
 
 
 def _is_tls(error: BaseException | None) -> bool:

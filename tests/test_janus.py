@@ -67,6 +67,31 @@ async def test_somebody_without_sound_is_there_with_a_reason(janus: Janus) -> No
         await until(explained)
 
 
+async def test_who_mutes_the_microphone_stays_and_is_scored_again_afterwards(janus: Janus) -> None:
+    async with (
+        watching(janus.url) as w,
+        taking_part(janus, "alice", Voice(), Picture()) as alice,
+    ):
+
+        async def send(sound: bool) -> None:
+            await alice.ask({"request": "configure", "streams": [{"mid": "0", "send": sound}]})
+
+        async def reason() -> str:
+            return str((await w.people())["alice"]["not_scored"])
+
+        async def muted() -> bool:
+            return await reason() == "no_audio"
+
+        await w.scored("alice", 2)
+        await send(False)
+        await until(muted)
+        scored = (await w.people())["alice"]["windows_scored"]
+        await asyncio.sleep(3)
+        assert await muted()
+        await send(True)
+        await w.scored("alice", scored + 2)
+
+
 async def test_janus_dies_and_returns_and_the_verdict_is_what_it_was(janus: Janus) -> None:
     grey = Picture()
     async with watching(janus.url) as w:

@@ -112,6 +112,24 @@ async def test_janus_makes_the_offer_itself(tmp_path: Path) -> None:
         await followed(f"{url}/endpoint/room".replace("http://", "whep+http://let%20me%20in@"))
 
 
+async def test_janus_plays_what_is_streamed_to_it_or_is_too_old(tmp_path: Path) -> None:
+    """That of Debian 12 answers an offer with an offer, newer ones as they should, with 201."""
+    async with playing(tmp_path) as (_, url):
+        address = f"{url}/endpoint/stream".replace("http://", "whep+http://let%20me%20in@")
+        async with watching(address) as w:
+
+            async def settled() -> bool:
+                return (await w.call())["state"] in ("joined", "failed")
+
+            await until(settled)
+            call = await w.call()
+            if call["state"] == "joined":
+                await w.scored("", 3)
+            else:
+                assert call["trouble"] == "unsupported"
+                assert "answers our offer with another" in call["message"]
+
+
 async def test_a_server_that_answers_our_offer_plays_too_and_hears_goodbye() -> None:
     async with answering_peer() as url:
         await followed(url)
