@@ -43,7 +43,7 @@ from vfd.rates import poisson_upper
 from vfd.turns import fit_decision, genuine_of, windows_of
 
 REPORT = Path(__file__).parents[1] / "monitor" / "reports" / "decision.md"
-HOURS = 3_000
+HOURS = 3_000  # at least
 PEOPLE_WANTED = 2_000
 OURS = len(MEANS)  # its row, after those of the simpler ones
 SWAPS = 1_000
@@ -74,7 +74,7 @@ def main() -> None:
     callers, fitted_on = load_callers(folder, "test"), load_callers(folder, "calibration")
     makers = detectors(limits, fitted_on)
     rng = np.random.default_rng(11)
-    calls = -(-HOURS // len(callers))
+    calls = max(HOURS_OF_A_PERSON, -(-HOURS // len(callers)))  # the rate per person is over so many
     counted = genuine_alarms(callers, makers, calls, rng)
     unknown = unknown_shares(callers, limits, rng)
     rows = [
