@@ -204,6 +204,7 @@ def report(
 ) -> str:
     point = limits.operating_point
     assert point is not None
+    asked = point.false_alarms_per_1000_hours
     kinds = pairs(callers, SWAPS, rng)
     hours = len(callers) * calls
     lines = [
@@ -215,7 +216,7 @@ def report(
         f"participant-hours: one-hour calls, {WINDOWS_PER_HOUR} scored windows in each, turns of "
         "five windows after Opus at 32 kbit/s and VP8, twice an hour another camera and scene, "
         "once another microphone and room. All detectors at the same rates, "
-        f"{point.false_alarms_per_1000_hours:g} false alarm in 1,000 h and "
+        f"{asked:g} false alarm in 1,000 h and "
         f"{point.false_alarms_per_1000_people:g} in 1,000 people over {HOURS_OF_A_PERSON} such "
         f"calls, by the same simulation of {PEOPLE:,} people after {len(fitted_on)} others.",
         "",
@@ -231,7 +232,7 @@ def report(
     for row in rows:
         cells = " | ".join(f"{value:.2f}" for value in found[row.name])
         lines.append(f"| {row.name} | {row.alarms.sum()} | {cells} | {row.unknown:.1%} |")
-    lines += ["", *claims(found["ours"], point.false_alarms_per_1000_hours, hours)]
+    lines += ["", *claims(rows[OURS].alarms, found["ours"][1], asked)]
     if len(callers) < PEOPLE_WANTED:
         lines += ["", f"**Fewer people than the {PEOPLE_WANTED:,} that this should rest on.**"]
     lines += ["", "## Swaps caught", "", *swap_table(callers, rows, kinds)]
@@ -239,14 +240,16 @@ def report(
     return "\n".join(lines) + "\n"
 
 
-def claims(bounds: tuple[float, float, float, float], asked: float, hours: int) -> list[str]:
+def claims(alarms: NDArray[np.int64], bound: float, asked: float) -> list[str]:
     """Nothing tighter than the bound."""
-    if bounds[1] <= asked:
+    people, calls = alarms.shape
+    accused, hours = int(alarms.any(axis=1).sum()), people * calls
+    if bound <= asked:
         return [f"So the {asked:g} in 1,000 h is kept, with 95 % confidence."]
     return [
-        f"What can be claimed with 95 % confidence is at most {bounds[1]:.2f} in 1,000 h, not the "
-        f"{asked:g} that is aimed at: {hours:,} hours cannot show it unless none alarms in "
-        f"{1_000 * poisson_upper(0) / asked:,.0f}."
+        f"What can be claimed with 95 % confidence is at most {bound:.2f} in 1,000 h, not the "
+        f"{asked:g} that is aimed at: {accused} of {people:,} people alarmed, in "
+        f"{int(alarms.sum())} of {hours:,} hours, and few people say little of others."
     ]
 
 

@@ -9,11 +9,9 @@ import vfd.operating_fit
 from tests.fakes import DECISION
 from vfd.operating import HOURS_OF_A_PERSON, DecisionModel
 from vfd.operating_fit import (
-    TURN,
     Allowances,
     Genuine,
     Swaps,
-    change_allowance,
     fit_points,
     genuine_peaks,
     threshold,
@@ -33,8 +31,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def genuine(person_sd: float = 0.15, people: int = 400) -> Genuine:
     turns = made_turns(0.1)
-    changes = np.random.default_rng(0).normal(-3.0, 0.5, 1_000)
-    return Genuine(1.0, person_sd, 0.05, turns, np.zeros_like(turns), changes, people, 5.0)
+    changes, of = np.random.default_rng(0).normal(-3.0, 0.5, 1_000), np.arange(1_000)
+    return Genuine(1.0, person_sd, 0.05, turns, np.zeros_like(turns), changes, of, people, 5.0)
 
 
 def swaps(level: float = 0.0) -> Swaps:
@@ -100,13 +98,3 @@ def test_a_threshold_is_reached_by_as_many_as_are_allowed() -> None:
     assert (peaks >= hourly).sum() == 40
     personal = threshold(peaks, (1_000.0, 10.0), 0.5)
     assert (peaks >= personal).any(axis=1).sum() == 5
-
-
-def test_an_exponential_tail_is_continued() -> None:
-    changes = np.random.default_rng(3).exponential(0.7, 20_000) - 5.0
-    seldom = 0.3 * 30 / 1_000 / 3.0
-    assert change_allowance(changes + 5.0, 30.0) == pytest.approx(
-        0.7 * np.log(1 / seldom), rel=0.05
-    )
-    assert change_allowance(changes, 30.0) == 0.0  # evidence for a change that nothing comes near
-    assert genuine().turns.shape[1] == TURN

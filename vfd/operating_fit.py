@@ -9,8 +9,7 @@ turns are drawn from those in the table, with the autocorrelation of overlapping
 
 One thing no table has enough of: moved cameras and microphones that change what a person scores for
 the rest of a call. A cumulative sum finds every lasting change in the end, so what a window is
-granted is taken from the tail of whole streams, extrapolated as an exponential beyond its upper
-twentieth to the rate that is asked for.
+granted is taken from the tail of whole streams (`vfd.tails`), at its upper bound over people.
 
 Takes a minute; never done at start-up.
 """
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from vfd.operating import HOURS_OF_A_PERSON, DecisionModel, OperatingPoint
 from vfd.sequential import CAP, CLIP, Evidence
+from vfd.tails import tail_bounds
 
 Floats = NDArray[np.floating[Any]]
 
@@ -40,8 +40,6 @@ ALLOWANCES: Final = (2.0, 2.5, 3.0, 3.25, 3.5, 3.75, 4.0, 4.5)
 """Deviations of people and calls below their mean at which a window speaks neither way."""
 MOVES_PER_HOUR: Final = 3.0
 """Of camera, light, microphone, room, in a call."""
-TAIL: Final = 0.05
-"""Of the streams, from which the tail beyond is told."""
 SWAPS: Final = 4_000
 CAUGHT_WITHIN: Final = 60  # windows
 SETTLED: Final = 60  # windows before a swap in the middle of a call
@@ -61,7 +59,8 @@ _EDGE: Final = 0.999  # of a cosine, whose arctangent would be infinite
 class Genuine:
     """On the arctangent scale. `turns` (n, TURN): deviations from the level of their call; `jumps`
     (n, TURN) as in `vfd.own`; `changes` (streams,): mean evidence of a change, in nats, of a person
-    whose other streams are the baseline. `people` and `hours` that this rests on."""
+    (`change_person`, from 0) whose other streams are the baseline. `people` and `hours` that this
+    rests on."""
 
     mean: float
     person_sd: float
@@ -69,6 +68,7 @@ class Genuine:
     turns: Floats
     jumps: Floats
     changes: Floats
+    change_person: NDArray[np.intp]
     people: int
     hours: float
 
@@ -120,7 +120,7 @@ def fit_points(
     below = genuine.mean - np.array(ALLOWANCES) * spread
     allowances = Allowances(
         np.array([model.log_likelihood_ratio(float(s)) for s in np.tanh(below)]),
-        np.array([change_allowance(genuine.changes, rate) for rate in PER_HOURS]),
+        change_allowances(genuine),
     )
     peaks = genuine_peaks(model, genuine, allowances, rng, PEOPLE)
     start = _runs(model, swaps, None, allowances, rng)
@@ -131,14 +131,11 @@ def fit_points(
     )
 
 
-def change_allowance(changes: Floats, per_1000_hours: float) -> float:
+def change_allowances(genuine: Genuine) -> Floats:
     """What the streams of moved cameras and microphones exceed so seldom that they raise their
-    share of the alarms at most."""
-    seldom = ALLOWED["change"] * per_1000_hours / 1_000 / MOVES_PER_HOUR
-    start = float(np.quantile(changes, 1 - TAIL))
-    beyond = changes[changes > start] - start
-    mean = float(beyond.mean()) if len(beyond) else 0.0
-    return max(start + mean * float(np.log(TAIL / seldom)), 0.0)
+    share of the alarms at most, in nats, for each of PER_HOURS."""
+    seldom = ALLOWED["change"] * np.array(PER_HOURS) / 1_000 / MOVES_PER_HOUR
+    return np.maximum(tail_bounds(genuine.changes, genuine.change_person, seldom), 0.0)
 
 
 def genuine_peaks(

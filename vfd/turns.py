@@ -124,13 +124,15 @@ def genuine_of(windows: Windows, model: DecisionModel) -> Genuine:
     call_2 = float(np.square(of_stream - means[owner]).sum() / freedom)
     person_2 = max(float(means.var(ddof=1)) - call_2 * float((1 / calls).mean()), 0.0)
     turns, jumps = _turns(windows, level - of_stream[stream])
+    changes, change_person = _changes(windows, stream, owner, model)
     return Genuine(
         mean=float(means.mean()),
         person_sd=float(np.sqrt(person_2)),
         call_sd=float(np.sqrt(call_2)),
         turns=turns,
         jumps=jumps,
-        changes=_changes(windows, stream, owner, model),
+        changes=changes,
+        change_person=change_person,
         people=people,
         hours=len(level) * HOP_S / 3_600,
     )
@@ -138,14 +140,15 @@ def genuine_of(windows: Windows, model: DecisionModel) -> Genuine:
 
 def _changes(
     windows: Windows, stream: NDArray[np.intp], owner: NDArray[np.intp], model: DecisionModel
-) -> Floats:
-    """Evidence of a change, (n,), where a person goes from one of their streams to another: at most
-    OTHERS of them from each."""
+) -> tuple[Floats, NDArray[np.intp]]:
+    """Evidence of a change, (n,), where a person goes from one of their streams to another, at most
+    OTHERS of them from each; and who that is, (n,)."""
     counts = np.bincount(stream)
     score = np.bincount(stream, windows.score) / counts
     jump = np.bincount(stream, windows.jump) / counts
     order = np.argsort(owner, kind="stable")
     found = [model.jump_weight * jump - model.change_bias]  # staying where they are
+    persons = [owner]
     for shift in range(1, OTHERS + 1):
         before, after = order[:-shift], order[shift:]
         for one, other in ((before, after), (after, before)):
@@ -153,7 +156,8 @@ def _changes(
             fall = (score[one] - score[other])[same]
             moved = model.jump_weight * jump[other][same]
             found.append(model.fall_weight * fall + moved - model.change_bias)
-    return np.concatenate(found)
+            persons.append(owner[one][same])
+    return np.concatenate(found), np.concatenate(persons)
 
 
 def swaps_of(windows: Windows) -> Swaps:
