@@ -2,9 +2,8 @@
 engine spends no more than one core on it.
 
 Processors differ, so what the engine spends is held against what the same process can do at all
-(`engines.floor`), in CPU time: other work on the machine slows both. One core that computes bf16
-at the rate below carries twenty participants from `FRACTION` of it on. Where the processor has
-bf16, the core itself is asked for, and where it is faster than that (matrix units) nothing else.
+(`engines.floor`), in CPU time: other work on the machine slows both. A core that computes bf16 at
+one of the rates below carries twenty participants from that part of its rate on.
 """
 
 import time
@@ -32,8 +31,9 @@ from vfd.types import WINDOW_S, ParticipantKey, Score
 PEOPLE = 20
 HOPS = 3
 TINY = PRESETS["tiny"]
-BF16_RATE = 445e9  # FLOP/s: the floor of one core of a processor with AVX-512 and bf16
-FRACTION = PEOPLE * flops(TINY).total / BF16_RATE
+NEEDED = PEOPLE * flops(TINY).total  # FLOP/s
+VECTOR_RATE, MATRIX_RATE = 445e9, 1_000e9
+"""FLOP/s of bf16: the floor of one core with AVX-512, and of one with AMX, when they are alone."""
 
 
 class Metered:
@@ -110,5 +110,5 @@ def test_twenty_people_are_scored_every_second_by_one_core(tmp_path: Path) -> No
         f"tiny {precision}: {PEOPLE} participants keep {busy_s:.2f} cores busy, at {fraction:.2f} "
         f"of {floor.rate / 1e9:.0f} GFLOP/s; one core carries {PEOPLE / busy_s:.0f}"
     )
-    assert fraction >= FRACTION or floor.rate > BF16_RATE
-    assert precision != "bf16" or busy_s <= 1.0
+    matrix_units = "amx_bf16" in Path("/proc/cpuinfo").read_text() and precision == "bf16"
+    assert fraction >= NEEDED / (MATRIX_RATE if matrix_units else VECTOR_RATE)
