@@ -23,6 +23,7 @@ from typing import Final
 import numpy as np
 
 from engines.engine import Engine
+from engines.floor import Floor
 from engines.load import load_engine
 from engines.random_weights import random_checkpoint
 from monitor.alerts import Alerter
@@ -47,6 +48,7 @@ COUNTS: Final = {"nano": (20, 30, 40, 50), "tiny": (4, 12, 20, 24)}
 WARM_UP_S: Final = 6.0  # sound fills a window, everybody's first face is embedded
 PACKET_S: Final = 0.02
 FACE_EVERY_S: Final = 2.0
+FLOOR_ROUNDS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Row:
     p95_s: float
     engine_ms: float
     """CPU of the engine's thread for a participant and second."""
+    floor: int
+    """GFLOP/s of one plain product, right after (`engines.floor`): how fast the machine was."""
 
 
 class Crowd:
@@ -127,7 +131,15 @@ async def measure(engine: Engine, model: Checkpoint, count: int, seconds: float)
         int(overloaded),
         round(float(np.percentile(latencies, 95)), 2),
         round(1e3 * engine_s / took_s / count, 1),
+        _floor(engine.precision),
     )
+
+
+def _floor(precision: str) -> int:
+    floor = Floor(precision)
+    for _ in range(FLOOR_ROUNDS):
+        floor.measure()
+    return round(floor.rate / 1e9)
 
 
 async def _latencies(crowd: Crowd, until_s: float) -> list[float]:
@@ -162,11 +174,12 @@ def markdown(rows: list[Row], command: str) -> str:
         f"Written by `{command}` on {machine()}, OpenVINO {version('openvino')}, load "
         f"{os.getloadavg()[0]:.2f} at the end. Sound and a new face every {FACE_EVERY_S:.0f} s go "
         "into the buffers; loop, front end, engine and decisions are the service's. A second that "
-        "comes before the last one is finished is skipped and counted as `overloaded`.",
+        "comes before the last one is finished is skipped and counted as `overloaded`. The floor, "
+        "one plain product right after each row, says how fast this shared machine was then.",
         "",
         "| preset | precision | participants | scored | overloaded | window to score p95, s | "
-        "engine CPU, ms a participant-second |",
-        "|-|-|-|-|-|-|-|",
+        "engine CPU, ms a participant-second | floor, GFLOP/s |",
+        "|-|-|-|-|-|-|-|-|",
         *("| " + " | ".join(map(str, astuple(row))) + " |" for row in rows),
         "",
     ]
