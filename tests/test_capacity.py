@@ -34,6 +34,7 @@ TINY = PRESETS["tiny"]
 NEEDED = PEOPLE * flops(TINY).total  # FLOP/s
 VECTOR_RATE, MATRIX_RATE = 445e9, 1_000e9
 """FLOP/s of bf16: the floor of one core with AVX-512, and of one with AMX, when they are alone."""
+ALONE = 0.8
 
 
 class Metered:
@@ -111,4 +112,7 @@ def test_twenty_people_are_scored_every_second_by_one_core(tmp_path: Path) -> No
         f"of {floor.rate / 1e9:.0f} GFLOP/s; one core carries {PEOPLE / busy_s:.0f}"
     )
     matrix_units = "amx_bf16" in Path("/proc/cpuinfo").read_text() and precision == "bf16"
-    assert fraction >= NEEDED / (MATRIX_RATE if matrix_units else VECTOR_RATE)
+    rate = MATRIX_RATE if matrix_units else VECTOR_RATE
+    assert fraction >= NEEDED / rate
+    alone = floor.rate >= ALONE * rate  # else other work has taken part of this very core
+    assert precision != "bf16" or not alone or busy_s <= 1.0

@@ -9,9 +9,11 @@ import vfd.operating_fit
 from tests.fakes import DECISION
 from vfd.operating import HOURS_OF_A_PERSON, DecisionModel
 from vfd.operating_fit import (
+    TURN,
     Allowances,
     Genuine,
     Swaps,
+    change_allowances,
     fit_points,
     genuine_peaks,
     threshold,
@@ -98,3 +100,13 @@ def test_a_threshold_is_reached_by_as_many_as_are_allowed() -> None:
     assert (peaks >= hourly).sum() == 40
     personal = threshold(peaks, (1_000.0, 10.0), 0.5)
     assert (peaks >= personal).any(axis=1).sum() == 5
+
+
+def test_evidence_of_a_change_that_nothing_comes_near_needs_no_allowance() -> None:
+    people = genuine()
+    assert people.turns.shape[1] == TURN
+    far = replace(people, changes=people.changes - 10.0)
+    assert (change_allowances(far) == 0.0).all()
+    near = change_allowances(replace(people, changes=people.changes + 3.0))
+    assert (near > 0.0).all()
+    assert (np.diff(near) < 0.0).all()  # a looser rate is granted less
