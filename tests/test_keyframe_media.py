@@ -212,7 +212,9 @@ async def test_garbage_from_strangers_and_from_the_peer_itself_changes_nothing(
         seen = len(scene.faces.pictures)
         assert scene.coverage(2.0) > 0.95
         await until(lambda: len(scene.faces.pictures) > seen)
-        assert set(session._sources) == sources
+        # What the flood pushed out of a socket the peer sends again, from a source of its own.
+        again = {sender._rtx_ssrc for sender in peer.getSenders() if sender.kind == "video"}
+        assert sources <= set(session._sources) <= sources | again
         assert not scene.running.done()
     assert [r.message for r in caplog.records if r.levelno >= logging.ERROR] == []
 
