@@ -1,6 +1,6 @@
 """Once a hop: a window or an abstention from everybody, one batch through the engine, verdicts.
 
-Late work is skipped and counted, never queued.
+A step that runs over delays the next one a little; later work is skipped and counted, never queued.
 """
 
 import asyncio
@@ -25,6 +25,9 @@ T = TypeVar("T")
 
 MAX_MISSED_HOPS: Final = 60
 """Counted after the event loop stood still; a longer stop (a suspended host) is not made up for."""
+PATIENCE: Final = 0.5
+"""Of a hop: how late a window may begin because the one before it ran over. One slow second of a
+busy machine then costs nobody a window; the buffers hold what the window needs for longer."""
 BREATH: Final = 16
 """Participants between two turns of the event loop; a copied window and its outcome take 0.3 ms."""
 DRIFT_EVERY: Final = 60
@@ -97,14 +100,17 @@ class ScoringLoop:
         due_s = self._clock() + hop_s
         while True:
             await asyncio.sleep(max(0.0, due_s - self._clock()))
-            await self._hop(executor, due_s - settle_s)
+            await self._hop(executor, due_s)
             missed = max(0, int((self._clock() - due_s) // hop_s))
             for hop in range(1, min(missed, MAX_MISSED_HOPS) + 1):
                 await self._skip(due_s + hop * hop_s - settle_s)
             due_s += (missed + 1) * hop_s
 
-    async def _hop(self, executor: ThreadPoolExecutor, end_s: float) -> None:
+    async def _hop(self, executor: ThreadPoolExecutor, due_s: float) -> None:
+        end_s = due_s - self._config.settle_s
         if self._job is not None:
+            late_s = due_s + PATIENCE * self._config.hop_s - self._clock()
+            await asyncio.wait([self._job], timeout=max(0.0, late_s))
             if not self._job.done():
                 await self._skip(end_s)
                 return

@@ -173,9 +173,10 @@ def markdown(rows: list[Row], command: str) -> str:
         "",
         f"Written by `{command}` on {machine()}, OpenVINO {version('openvino')}, load "
         f"{os.getloadavg()[0]:.2f} at the end. Sound and a new face every {FACE_EVERY_S:.0f} s go "
-        "into the buffers; loop, front end, engine and decisions are the service's. A second that "
-        "comes before the last one is finished is skipped and counted as `overloaded`. The floor, "
-        "one plain product right after each row, says how fast this shared machine was then.",
+        "into the buffers; loop, front end, engine and decisions are the service's. A second whose "
+        "step cannot begin within half a second, because the one before runs over, is skipped and "
+        "counted as `overloaded`. The floor, one plain product right after each row, says how fast "
+        "this shared machine was then.",
         "",
         "| preset | precision | participants | scored | overloaded | window to score p95, s | "
         "engine CPU, ms a participant-second | floor, GFLOP/s |",

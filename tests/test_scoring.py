@@ -18,7 +18,7 @@ from monitor.events import Event, EventBus, Subscription
 from monitor.metrics import Metrics
 from monitor.record import RecordSink
 from monitor.scorer import Scorer
-from monitor.scoring import ScoringLoop
+from monitor.scoring import PATIENCE, ScoringLoop
 from monitor.sessions import Registry, Session
 from tests.fakes import (
     ALICE,
@@ -207,6 +207,20 @@ async def test_hops_are_skipped_and_counted_while_the_engine_is_slow() -> None:
     assert session.abstained[Reason.OVERLOADED] >= 3
     text = monitor.metrics.render().decode()
     assert 'vfd_windows_abstained_total{reason="overloaded"} 0.0' not in text
+
+
+async def test_a_step_that_runs_over_delays_the_next_and_costs_nobody_a_window() -> None:
+    monitor = Monitor(FakeEngine())
+    session = monitor.talking()
+    monitor.engine.gate = threading.Event()
+    async with monitor.running() as events:
+        await until(lambda: monitor.engine.threads)
+        slow_s = (1 + PATIENCE / 2) * HOP_S
+        threading.Timer(slow_s, monitor.engine.gate.set).start()
+        late, then = [await first(events, of("score")) for _ in range(2)]
+    assert float(late["latency_s"] or 0) >= slow_s
+    assert float(then["end_s"] or 0) - float(late["end_s"] or 0) == pytest.approx(HOP_S)
+    assert session.abstained[Reason.OVERLOADED] == 0
 
 
 async def test_hops_missed_by_a_blocked_loop_are_counted() -> None:
