@@ -13,6 +13,10 @@ from vfd.types import ParticipantKey
 Vectors = NDArray[np.floating[Any]]
 
 MEMORY: Final = 60.0  # windows
+STEP: Final = 0.05
+"""Of a jump, in cosine, what a window is learnt in full for; one that jumps further is learnt by so
+much less. A swap must not become what was, and a camera that was moved still does in the end."""
+BOUNDED_AFTER: Final = 4  # windows, in which the means settle
 FORGET_S: Final = 600.0
 """Of those who are not scored any more, by their own last window: long enough for a silent listener
 to be known again; whoever left is gone after it."""
@@ -25,24 +29,25 @@ class OwnVectors:
     def __init__(self) -> None:
         self._voice: Vectors | None = None
         self._face: Vectors | None = None
-        self._windows: Vectors = np.zeros(1)
+        self._windows = 0
 
-    def jump(self, voice: Vectors, face: Vectors, taken: Vectors | bool = True) -> Vectors:
+    def jump(self, voice: Vectors, face: Vectors) -> Vectors:
         """By how much more one of the two differs from what it was than the other, (...) in [0, 2]
-        in units of cosine; then remembers both where `taken` (...).
+        in units of cosine; then remembers both.
 
         Somebody who takes the seat changes both, which is no swap of a face or a voice.
         """
         if self._voice is None or self._face is None:
             self._voice, self._face = np.zeros_like(voice), np.zeros_like(face)
-            self._windows = np.zeros(voice.shape[:-1])
-        known = self._windows > 0
         jump = np.abs(_distance(voice, self._voice) - _distance(face, self._face))
-        self._windows = self._windows + np.asarray(taken)
-        gain = np.asarray(taken) / np.clip(self._windows, 1.0, MEMORY)
-        self._voice = self._voice + gain[..., None] * (voice - self._voice)
-        self._face = self._face + gain[..., None] * (face - self._face)
-        return np.where(known, jump, 0.0)
+        bounded = STEP / np.maximum(jump, STEP)
+        learnt = 1.0 if self._windows < BOUNDED_AFTER else bounded
+        known = self._windows > 0
+        self._windows += 1
+        gain = np.broadcast_to(learnt / min(self._windows, MEMORY), jump.shape)[..., None]
+        self._voice = self._voice + gain * (voice - self._voice)
+        self._face = self._face + gain * (face - self._face)
+        return jump if known else np.zeros_like(jump)
 
 
 class OwnMemory:
