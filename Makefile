@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := torch>=2.11,<2.14
 
-.PHONY: demo test check bench-engines bench-alerting bench-scrape gpu-check bench-demo bench-scoring bench-delivery bench-speaker bench-mixed bench-cross-talk bench-receiver bench-receiver-accuracy ops bench-room bench-streams bench-decision clean
+.PHONY: demo test check bench-engines bench-alerting bench-scrape gpu-check bench-demo bench-scoring bench-delivery bench-speaker bench-mixed bench-cross-talk bench-receiver bench-receiver-accuracy ops bench-room bench-streams bench-decision bench-delays clean
 
 demo: .venv/.demo  ## a live call of four people, one of whom is swapped (SEED=, JSON=, KEEP=1)
 	$(BIN)/vfd-monitor demo $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON)) $(if $(KEEP),--keep)
@@ -64,6 +64,9 @@ bench-streams: .venv/.dev  ## RTMP and HLS for five minutes, into monitor/report
 bench-decision: .venv/.dev  ## false alarms and swaps caught; CALLERS= is a folder to embed people in
 	$(BIN)/python -m tests.embed_callers $(CALLERS)
 	$(BIN)/python -m tests.bench_decision $(CALLERS)
+
+bench-delays: .venv/.dev  ## how soon each detector is at the same false alarms, where theory can be checked
+	$(BIN)/python -m tests.bench_delays
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -85,6 +85,17 @@ def test_what_cannot_tell_swaps_has_no_identity_threshold() -> None:
     assert (point.identity, point.slow, point.caught) == (None, None, None)
 
 
+def test_people_who_hardly_differ_are_judged_by_the_likelihood_alone() -> None:
+    """What they score wanders more than they differ, so that all of the allowances are slight."""
+    alike = replace(genuine(person_sd=0.0), mean=0.365, call_sd=0.005, turns=made_turns(0.2))
+    model = replace(MODEL, centre=0.05, slope=15.0)
+    found = replace(model, points=fit_points(model, alike, swaps(-0.25))).point(30.0, 100.0)
+    assert found.allowance == 0.0
+    assert found.identity is not None
+    assert found.caught is not None
+    assert found.caught > 0.9
+
+
 def test_looser_rates_never_catch_less() -> None:
     points = fit_points(MODEL, genuine(), swaps())
     strict, loose = points[0], points[-1]

@@ -37,18 +37,17 @@ PER_PEOPLE: Final = (1.0, 3.0, 10.0, 30.0, 100.0)
 ALLOWED: Final = {"identity": 0.55, "slow": 0.15, "change": 0.3}
 """Of either rate, by statistic: their alarms add up to the whole at the most."""
 ALLOWANCES: Final = (2.0, 2.5, 3.0, 3.25, 3.5, 3.75, 4.0, 4.5)
-"""Deviations of people and calls below their mean at which a window speaks neither way."""
+"""Deviations of people and calls below their mean at which a window speaks neither way. Tried
+beside them: none at all, which is best where people hardly differ."""
 MOVES_PER_HOUR: Final = 3.0
 """Of camera, light, microphone, room, in a call."""
 SWAPS: Final = 4_000
 CAUGHT_WITHIN: Final = 60  # windows
+SOON: Final = 10  # windows; an allowance is chosen for what is caught by then and in the end
 SETTLED: Final = 60  # windows before a swap in the middle of a call
 LEAST_CAUGHT: Final = 0.05
 """A signal that finds fewer swaps than this at its rate is not used: what it said would mostly be
 false."""
-QUICK: Final = 15.0
-"""Nats of an identity threshold at most, five windows of the clearest evidence: an allowance that
-needs more is passed over for a stricter one."""
 LEAST_CHANGE: Final = 3 * CLIP
 """Of a change threshold: one bad look at a face lasts for two windows, and must not suffice."""
 _ABOVE: Final = 0.01  # a threshold is reached where it alarms
@@ -119,14 +118,14 @@ def fit_points(
     spread = max(np.hypot(genuine.person_sd, genuine.call_sd), 1e-3)
     below = genuine.mean - np.array(ALLOWANCES) * spread
     allowances = Allowances(
-        np.array([model.log_likelihood_ratio(float(s)) for s in np.tanh(below)]),
+        np.array([0.0, *(model.log_likelihood_ratio(float(s)) for s in np.tanh(below))]),
         change_allowances(genuine),
     )
     peaks = genuine_peaks(model, genuine, allowances, rng, PEOPLE)
-    start = _runs(model, swaps, None, allowances, rng)
-    middle = _runs(model, swaps, genuine, allowances, rng)
+    soon, start = _runs(model, swaps, None, allowances, rng)
+    _, middle = _runs(model, swaps, genuine, allowances, rng)
     return tuple(
-        _point(rates, allowances, peaks, start, middle)
+        _point(rates, allowances, peaks, soon, start, middle)
         for rates in itertools.product(PER_HOURS, PER_PEOPLE)
     )
 
@@ -189,9 +188,9 @@ def _runs(
     before: Genuine | None,
     allowances: Allowances,
     rng: np.random.Generator,
-) -> Peaks:
-    """What the statistics of swapped pairs reach in CAUGHT_WITHIN windows: from the start on, or
-    after a genuine beginning."""
+) -> tuple[Peaks, Peaks]:
+    """What the statistics of swapped pairs reach in SOON and in CAUGHT_WITHIN windows: from the
+    start on, or after a genuine beginning."""
     evidence = _evidence(model, allowances, (SWAPS,))
     if before is not None:
         levels = before.levels(rng, SWAPS) + before.call_sd * rng.standard_normal(SWAPS)
@@ -205,35 +204,38 @@ def _runs(
     jumps = 0.0 if before is None else rng.choice(swaps.jumps, SWAPS)
     identity, change = np.zeros_like(evidence.identity), np.zeros_like(evidence.change)
     slow = np.full(SWAPS, -np.inf)
-    for _ in range(CAUGHT_WITHIN // TURN):
+    for turn in range(CAUGHT_WITHIN // TURN):
+        if turn == SOON // TURN:
+            soon = Peaks(identity.copy(), slow.copy(), change.copy())
         chosen = rng.integers(len(swaps.turns), size=SWAPS)
         for window in range(TURN):
             evidence.take(np.tanh(levels + swaps.turns[chosen, window]), jumps)
             np.maximum(identity, evidence.identity, out=identity)
             np.maximum(slow, evidence.slow, out=slow)
             np.maximum(change, evidence.change, out=change)
-    return Peaks(identity, slow, change)
+    return soon, Peaks(identity, slow, change)
 
 
 def _point(
     rates: tuple[float, float],
     allowances: Allowances,
     peaks: Peaks,
+    soon: Peaks,
     start: Peaks,
     middle: Peaks,
 ) -> OperatingPoint:
-    """The allowance that catches most, and the thresholds."""
+    """The allowance that catches most and soonest, and the thresholds."""
     of_change = PER_HOURS.index(rates[0])
     change = max(threshold(peaks.change[of_change], rates, ALLOWED["change"]), LEAST_CHANGE)
     slow = threshold(peaks.slow, rates, ALLOWED["slow"])
     slow_hits = start.slow >= slow
-    best = (0.0, 0, np.inf)
+    best = (0.0, 0.0, 0, np.inf)
     for number in range(len(allowances.identity)):
         least = threshold(peaks.identity[number], rates, ALLOWED["identity"])
-        if least < QUICK:
-            caught = float((slow_hits | (start.identity[number] >= least)).mean())
-            best = max(best, (caught, number, least), key=lambda b: b[0])
-    caught, number, identity = best
+        caught = float((slow_hits | (start.identity[number] >= least)).mean())
+        caught_soon = float((soon.identity[number] >= least).mean())
+        best = max(best, (caught + caught_soon, caught, number, least))
+    _, caught, number, identity = best
     usable = caught >= LEAST_CAUGHT
     changed = middle.change[of_change] >= (change if change < CAP else np.inf)
     change_usable = float(changed.mean()) >= LEAST_CAUGHT
@@ -246,7 +248,7 @@ def _point(
         caught_change=float(changed.mean()) if usable or change_usable else None,
         allowance=float(allowances.identity[number]),
         change_allowance=float(allowances.change[of_change]),
-        identity=identity if usable and identity < QUICK else None,
+        identity=identity if usable and identity < CAP else None,
         slow=slow if usable and np.isfinite(slow) else None,
         change=change if change_usable else None,
     )
