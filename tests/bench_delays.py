@@ -175,8 +175,8 @@ def markdown(rows: list[Row]) -> str:
             f"threshold at which it raises one false alarm in {FALSE_ALARM_H:g} h, counted on "
             f"{PEOPLE * HOURS:,} h. Delays after two genuine minutes, in s; drift: hours to a "
             f"false alarm once a genuine speaker's mean has fallen by {FALL}. Ours is fitted as "
-            f"any model's is, to {FITTED_PEOPLE} people, here without embeddings; people who differ "
-            "and cameras that are moved are in [decision.md](decision.md).",
+            f"any model's is, to {FITTED_PEOPLE} people, here without embeddings; people who "
+            "differ and cameras that are moved are in [decision.md](decision.md).",
             "",
             "| detector | p50 | p95 | p99 | weak fake p50 | p95 | drift, h |",
             "|-|-|-|-|-|-|-|",
