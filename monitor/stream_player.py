@@ -15,6 +15,9 @@ from vfd.types import SAMPLE_RATE_HZ, Audio
 
 STEP_S: Final = 0.05  # how late what is due may be; a window waits 0.15 s for it
 OVERLAP_S: Final = 0.01  # less than any frame of sound
+SOUND_PATIENCE_S: Final = 1.0
+"""How long a picture waits for the sound of its moment. Where a segment comes late, what follows is
+played later: a picture that was given away before would lie earlier than its own sound."""
 MAX_HELD: Final = 4_096  # items of each kind; twenty seconds of sound are a thousand
 MAX_CONVERTED: Final = 64  # pictures; five seconds, and 100 MB at the most
 
@@ -56,6 +59,7 @@ class StreamPlayer:
         self._heard = False
         self._newest_s = 0.0  # media time
         self._played_s = -1.0  # up to where sound was given away, on the clock
+        self._sounded_s = -math.inf  # the same in media time, with what was left out
         self._offset_s = math.inf  # by which the last were played
         self._skipped_to_s = -math.inf  # on the clock
         self._error: Exception | None = None
@@ -109,13 +113,19 @@ class StreamPlayer:
         self._offset_s = offset_s
         while self._sounds and self._sounds[0].time_s + offset_s <= now_s:
             sound = self._sounds.popleft()
+            self._sounded_s = sound.time_s + len(sound.samples) / SAMPLE_RATE_HZ
             self._give(sound, sound.time_s + offset_s)
-        while self._pictures and self._pictures[0].time_s + offset_s <= now_s:
+        while self._pictures and self._is_due(self._pictures[0], now_s - offset_s):
             picture = self._pictures.popleft()
             self._converted -= picture.lips is not None
             # Where it would lie, other sound was heard, if the stream has skipped since.
             if picture.time_s + offset_s >= self._skipped_to_s:
                 self._sink.picture(replace(picture, time_s=picture.time_s + offset_s))
+
+    def _is_due(self, picture: Picture, media_s: float) -> bool:
+        """Whether at `media_s` it is time for it, and its sound has come where there is any."""
+        waits = self._heard and not self._reader.over and picture.time_s > self._sounded_s
+        return picture.time_s <= media_s - (SOUND_PATIENCE_S if waits else 0.0)
 
     def _fetch(self, now_s: float) -> None:
         """Takes what was read, but holds no more of what is not due yet than the pace allows."""

@@ -9,7 +9,7 @@ import pytest
 
 from monitor.live_edge import CONTINUOUS, LiveEdge, OwnPace, Pace
 from monitor.media_tracks import Item, Picture, Sound
-from monitor.stream_player import MAX_CONVERTED, StreamPlayer
+from monitor.stream_player import MAX_CONVERTED, SOUND_PATIENCE_S, StreamPlayer
 from tests.fakes import VirtualClock
 from vfd.types import SAMPLE_RATE_HZ, Audio
 
@@ -106,6 +106,36 @@ def test_the_reader_is_told_when_mouths_are_to_be_watched() -> None:
     sink.closely = True
     subject.hear(0.0)
     assert script.source.closely
+
+
+def test_a_picture_whose_sound_comes_late_is_played_with_it() -> None:
+    clock = VirtualClock(100.0)
+    pace = OwnPace()
+    script = Script((100.0, sound(0.0)), (100.0, Picture(0.1, None)))
+    script.ends = False
+    subject, sink = player(script, pace, clock)
+    clock.now_s = 100.5
+    subject.hear(0.0)
+    assert not sink.pictures
+    script.items.append((100.6, sound(0.1)))
+    pace.offset_s = 100.8  # as far as that sound is late
+    clock.now_s = 101.0
+    subject.hear(0.0)
+    assert sink.sounds[-1] == sink.pictures[0] == pytest.approx(100.9)
+
+
+def test_a_picture_does_not_wait_for_long_for_sound_that_stopped() -> None:
+    clock = VirtualClock(100.0)
+    script = Script((100.0, sound(0.0)), (100.0, Picture(0.1, None)), (100.0, Picture(0.2, None)))
+    script.ends = False
+    subject, sink = player(script, OwnPace(), clock)
+    clock.now_s = 100.15 + SOUND_PATIENCE_S
+    subject.hear(0.0)
+    assert sink.pictures == [100.1]
+    script.ends = True
+    subject.hear(0.0)
+    subject.hear(0.0)
+    assert sink.pictures == [100.1, 100.2]
 
 
 def test_sound_that_lies_over_what_was_heard_is_left_out() -> None:
