@@ -20,6 +20,7 @@ WIDTH, HEIGHT = 320, 180
 STEP: Final = 80  # samples, 5 ms
 SPAN: Final = 400  # samples that a tone is recognised by, 25 ms
 KEPT_S, OVERLAP_S = 5.0, 1.0
+DISAGREE_S: Final = 0.02
 STEADY: Final = 20  # steps on both sides that make a change of tone a certain one
 
 
@@ -94,15 +95,19 @@ class Marks:
         self.pictures.append((time_s, place_of(rgb)))
 
     def skews_s(self) -> NDArray[np.float64]:
-        """For every picture, how much later it was placed than the sound of the same moment."""
+        """For every picture, how much later it was placed than the sound of the same moment. NaN
+        where the changes of tone before and after it disagree: the sound skipped between them, and
+        which part the picture belongs to cannot be told."""
         self._look_for_changes()
         changes = np.array(self._changes, float).reshape(-1, 2)
         found = []
-        for time_s, place_s in self.pictures:
-            if changes.size:
-                nearest = changes[np.abs(changes[:, 0] - time_s).argmin()]
-                skew_s = (time_s - place_s) - (nearest[0] - nearest[1])
-                found.append((skew_s + CYCLE_S / 2) % CYCLE_S - CYCLE_S / 2)
+        for time_s, place_s in self.pictures if changes.size else ():
+            after = int(np.searchsorted(changes[:, 0], time_s))
+            beside = changes[[max(after - 1, 0), min(after, len(changes) - 1)]]
+            skews_s = (time_s - place_s) - (beside[:, 0] - beside[:, 1])
+            skews_s = (skews_s + CYCLE_S / 2) % CYCLE_S - CYCLE_S / 2
+            told = abs(skews_s[0] - skews_s[1]) <= DISAGREE_S
+            found.append(skews_s[np.abs(beside[:, 0] - time_s).argmin()] if told else np.nan)
         return np.array(found)
 
     def _look_for_changes(self) -> None:

@@ -20,3 +20,19 @@ def test_what_is_late_is_found_to_be_late() -> None:
         skews_s = marks.skews_s()
         assert len(skews_s) == 20
         np.testing.assert_allclose(skews_s, late_s, atol=0.015)
+
+
+def test_pictures_beside_a_skip_are_not_judged_and_all_others_are() -> None:
+    marks, skip_s = Marks(), 1.3
+    for second in range(20):
+        later_s = 0.0 if second < 10 else -skip_s
+        sound, placed_s = tone(float(TONES_HZ[second % CYCLE_S])), 100.0 + second + later_s
+        if second == 10:  # its first part would lie over what was heard
+            continue
+        if second == 11:
+            sound, placed_s = sound[int((skip_s - 1) * 16_000) :], placed_s + skip_s - 1
+        marks.hear(placed_s, sound)
+        marks.see(100.9 + second + later_s, picture(second % CYCLE_S, 9))
+    told_s = marks.skews_s()
+    assert np.flatnonzero(np.isnan(told_s)).tolist() == [9, 10]  # those of seconds 9 and 11
+    np.testing.assert_allclose(told_s[~np.isnan(told_s)], 0.0, atol=0.015)
