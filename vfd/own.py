@@ -40,11 +40,11 @@ class OwnVectors:
         if self._voice is None or self._face is None:
             self._voice, self._face = np.zeros_like(voice), np.zeros_like(face)
         jump = np.abs(_distance(voice, self._voice) - _distance(face, self._face))
-        bounded = STEP / np.maximum(jump, STEP)
-        learnt = 1.0 if self._windows < BOUNDED_AFTER else bounded
+        settling = self._windows < BOUNDED_AFTER
+        learnt = np.ones_like(jump) if settling else STEP / np.maximum(jump, STEP)
         known = self._windows > 0
         self._windows += 1
-        gain = np.broadcast_to(learnt / min(self._windows, MEMORY), jump.shape)[..., None]
+        gain = (learnt / min(self._windows, MEMORY))[..., None]
         self._voice = self._voice + gain * (voice - self._voice)
         self._face = self._face + gain * (face - self._face)
         return jump if known else np.zeros_like(jump)
