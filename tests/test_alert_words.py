@@ -15,26 +15,12 @@ from vfd.decision import OperatingPoint, State
 from vfd.types import Abstention, ParticipantKey, Reason, Score
 
 
-@pytest.fixture
-def registry() -> Registry:
-    return Registry(Config(), LIMITS)
-
-
-@pytest.fixture
-def sink() -> Collected:
-    return Collected()
-
-
-@pytest.fixture
-def alerter(sink: Collected) -> Alerter:
-    return Alerter(checkpoint(), LIMITS, [sink])
-
-
-async def test_an_alert_says_what_it_rests_on(registry: Registry, sink: Collected) -> None:
+async def test_an_alert_says_what_it_rests_on() -> None:
+    sink = Collected()
     point = OperatingPoint(1.0, 10.0, 0.8)
     limits = replace(LIMITS, model=DECISION, operating_point=point)
     alerter = Alerter(checkpoint(), limits, [sink], AlertConfig(prior=0.01), wall=lambda: 1.5e9)
-    session = registry.join(ALICE, 0.0)
+    session = Registry(Config(), LIMITS).join(ALICE, 0.0)
     session.apply(Abstention(ALICE, 1.0, Reason.NO_SPEECH))
     for end_s in (2.0, 3.0, 4.0):
         session.apply(Score(ALICE, end_s, -end_s / 10, 1))
@@ -66,10 +52,10 @@ async def test_an_alert_says_what_it_rests_on(registry: Registry, sink: Collecte
     assert "\n" not in alert.text
 
 
-async def test_a_clock_that_jumps_changes_no_duration(registry: Registry, sink: Collected) -> None:
-    now = [1.5e9]
+async def test_a_clock_that_jumps_changes_no_duration() -> None:
+    sink, now = Collected(), [1.5e9]
     alerter = Alerter(checkpoint(), LIMITS, [sink], wall=lambda: now[0])
-    script = Script(registry, alerter)
+    script = Script(Registry(Config(), LIMITS), alerter)
     await script.play(*[-0.3] * 10)
     now[0] -= 86_400.0
     await script.play(*[0.6] * 50)
@@ -80,7 +66,9 @@ async def test_a_clock_that_jumps_changes_no_duration(registry: Registry, sink: 
 
 
 @pytest.mark.parametrize("name", ["a\x00b\n\x1b[31m", 'say "hi"', "x" * 10_000, "\u202egnp.exe"])
-async def test_any_name_is_safe_everywhere(alerter: Alerter, sink: Collected, name: str) -> None:
+async def test_any_name_is_safe_everywhere(name: str) -> None:
+    sink = Collected()
+    alerter = Alerter(checkpoint(), LIMITS, [sink])
     key = ParticipantKey("a file\r\n.mp4", name)
     script = Script(Registry(Config(), LIMITS), alerter, key)
     script.session.name = name
