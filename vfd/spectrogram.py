@@ -39,7 +39,6 @@ Spectrogram = NDArray[np.float32]
 _PADDED_SAMPLES: Final = (FRAMES - 1) * HOP_SAMPLES + FRAME_SAMPLES
 _CHUNK_FRAMES: Final = 75  # divides FRAMES
 """Transformed at a time: what is in between stays in the cache, and OpenCV on one thread."""
-_CHUNK_BINS: Final = 64
 _PHASE: Final = 2 * np.pi * np.arange(FRAME_SAMPLES) / FRAME_SAMPLES
 _WINDOW: Final = (0.54 - 0.46 * np.cos(_PHASE)).astype(np.float32)  # periodic Hamming
 
@@ -96,44 +95,45 @@ class _Scratch(threading.local):
 
     def __init__(self) -> None:
         self.sound = np.zeros(_PADDED_SAMPLES, dtype=np.float32)
-        self.bins = np.empty((BINS, FRAMES), dtype=np.float32)
-        self.squares = np.empty_like(self.bins)
+        self.magnitudes = np.empty((FRAMES, BINS), dtype=np.float32)
+        self.squares = np.empty_like(self.magnitudes)
         self.padded = np.zeros((_CHUNK_FRAMES, FFT_SAMPLES), dtype=np.float32)
-        self.packed = np.empty_like(self.padded)
-        self.magnitudes = np.empty((_CHUNK_FRAMES, BINS), dtype=np.float32)
+        # Packed rows begin at the second float, so that their pairs lie as complex numbers do.
+        floats = np.zeros(self.padded.size + 2, dtype=np.float32)
+        self.packed = floats[1:-1].reshape(self.padded.shape)
+        self.pairs = floats[2:].view(np.complex64).reshape(_CHUNK_FRAMES, BINS)
 
 
 _SCRATCH: Final = _Scratch()
 
 
 def _magnitudes(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(300, 400) samples -> (512, 300), in the thread's scratch. With OpenCV, whose transform and
-    transpose take half the time of scipy's and numpy's."""
-    padded, packed = _SCRATCH.padded, _SCRATCH.packed
+    """(300, 400) samples -> (300, 512), in the thread's scratch. With OpenCV, whose transform takes
+    half the time of scipy's."""
+    padded, packed, pairs = _SCRATCH.padded, _SCRATCH.packed, _SCRATCH.pairs
     for start in range(0, FRAMES, _CHUNK_FRAMES):
         chunk = slice(start, start + _CHUNK_FRAMES)
         np.multiply(frames[chunk], _WINDOW, out=padded[:, :FRAME_SAMPLES])
-        # A row: the constant part, real and imaginary parts of bins 1 to 511, and bin 512.
+        # A row: the constant part, real and imaginary parts of bins 1 to 511, and bin 512, which
+        # is paired with the next row's constant part at first.
         cv2.dft(padded, packed, cv2.DFT_ROWS)
-        found = _SCRATCH.magnitudes
-        np.abs(packed[:, 1:-1].view(np.complex64), out=found[:, :-1])
+        found = np.abs(pairs, out=_SCRATCH.magnitudes[chunk])
         np.abs(packed[:, -1], out=found[:, -1])
-        cv2.transpose(found, _SCRATCH.bins[:, chunk])
-    return _SCRATCH.bins
+    return _SCRATCH.magnitudes
 
 
 def _normalise(
-    bins: NDArray[np.float32], shares: NDArray[np.float32], out: NDArray[np.float32]
+    found: NDArray[np.float32], shares: NDArray[np.float32], out: NDArray[np.float32]
 ) -> None:
-    """(512, 300) magnitudes, overwritten -> see `stft512`. `shares` (300,) sum to 1. A constant bin
-    becomes 0."""
+    """(300, 512) magnitudes, overwritten -> (512, 300), see `stft512`. `shares` (300,) sum to 1. A
+    constant bin becomes 0."""
     squares = _SCRATCH.squares
-    loud = np.sqrt(np.square(bins, out=squares) @ shares)
-    bins += (FLOOR * loud + MIN_MAGNITUDE)[:, np.newaxis]
-    for start in range(0, BINS, _CHUNK_BINS):
-        rows = bins[start : start + _CHUNK_BINS]
+    loud = np.sqrt(shares @ np.square(found, out=squares))
+    found += FLOOR * loud + MIN_MAGNITUDE
+    for start in range(0, FRAMES, _CHUNK_FRAMES):
+        rows = found[start : start + _CHUNK_FRAMES]
         cv2.log(rows, rows)
-    bins -= (bins @ shares)[:, np.newaxis]
-    deviations = np.sqrt(np.square(bins, out=squares) @ shares)
-    np.maximum(deviations, MIN_STD, out=deviations)
-    np.divide(bins, deviations[:, np.newaxis], out=out)
+    found -= shares @ found
+    deviations = np.sqrt(shares @ np.square(found, out=squares))
+    found /= np.maximum(deviations, MIN_STD)
+    cv2.transpose(found, out)
