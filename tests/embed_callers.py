@@ -1,6 +1,6 @@
 """Embeds callers for `make bench-decision` and for `vfd-train calibrate --callers`.
 
-    python -m tests.embed_callers FOLDER --calibration 600 --test 2000
+    python -m tests.embed_callers FOLDER --calibration 800 --test 2080
 
 Resumable: a file holds forty people, and those that are there are left alone.
 """
@@ -40,8 +40,8 @@ def work(todo: list[Job]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--calibration", type=int, default=600)
-    parser.add_argument("--test", type=int, default=2000)
+    parser.add_argument("--calibration", type=int, default=800)
+    parser.add_argument("--test", type=int, default=2080)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
