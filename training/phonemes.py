@@ -115,12 +115,13 @@ def babble(
     syllables_per_s: float,
     rng: np.random.Generator,
     vowels: tuple[Phone, ...] = VOWELS,
+    consonants: tuple[Consonant, ...] = CONSONANTS,
 ) -> Babble:
     """Random words of `frames` rows, spoken at `syllables_per_s` between the pauses."""
     phones: list[Phone] = []
     ends: list[int] = []
     time_s = 0.0
-    for phone, duration_s in _sounds(syllables_per_s, rng, vowels):
+    for phone, duration_s in _sounds(syllables_per_s, rng, vowels, consonants):
         time_s += duration_s
         phones.append(phone)
         ends.append(round(time_s * FRAME_RATE_HZ))
@@ -135,17 +136,20 @@ def babble(
 
 
 def _sounds(
-    syllables_per_s: float, rng: np.random.Generator, vowels: tuple[Phone, ...]
+    syllables_per_s: float,
+    rng: np.random.Generator,
+    vowels: tuple[Phone, ...],
+    consonants: tuple[Consonant, ...],
 ) -> Iterator[tuple[Phone, float]]:
     """Sounds and their durations (s), without end. The first phrase is already under way."""
     order = _shuffled(len(vowels), rng)
-    consonants = _shuffled(len(CONSONANTS), rng)
+    others = _shuffled(len(consonants), rng)
     phrase_s = rng.uniform(0.6, 4.0)
     while True:
         while phrase_s > 0:
             syllable_s = rng.lognormal(0.0, 0.04) / syllables_per_s
             consonant_s = syllable_s * rng.uniform(0.34, 0.42)
-            for phone, share in CONSONANTS[next(consonants)].parts:
+            for phone, share in consonants[next(others)].parts:
                 yield phone, consonant_s * share
             yield vowels[next(order)], syllable_s - consonant_s
             phrase_s -= syllable_s

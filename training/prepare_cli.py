@@ -3,6 +3,7 @@
 import argparse
 import json
 from pathlib import Path
+from typing import get_args
 
 from training.clips import Split
 from training.dataset import Dataset, Ratios
@@ -11,7 +12,7 @@ from training.prepare import Options, prepare
 from training.prepare_report import as_text
 from training.prepare_workers import Runner, in_processes
 from training.readers import deepfake_timit, dfdc, fakeavceleb, lists, voxceleb2
-from training.readers.synthetic import Amounts, read_synthetic
+from training.readers.synthetic import Amounts, VoiceFamily, read_synthetic
 from training.samples import Effort
 from training.splits import Assignment, draw_splits, read_splits
 
@@ -149,9 +150,9 @@ def _add_synthetic(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clip-s", type=float, default=usual.clip_s)
     parser.add_argument(
         "--voice-family",
-        choices=("source-filter", "additive"),
+        choices=get_args(VoiceFamily),
         default=usual.family,
-        help="additive: other voices of the same people, to test on",
+        help="accents: one of its own a clip; additive: another machine, to test on",
     )
     parser.set_defaults(read=_read_synthetic, usual_faces=1)
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from training.accents import USUAL, Accent
 from training.people import VoiceTraits
 from training.phonemes import FRAME_RATE_HZ, Babble, babble
 from vfd.types import SAMPLE_RATE_HZ, Audio
@@ -44,19 +45,23 @@ class Utterance:
     mouth_open: NDArray[np.float32]
 
 
-def speak(voice: VoiceTraits, duration_s: float, rng: np.random.Generator) -> Utterance:
+def speak(
+    voice: VoiceTraits, duration_s: float, rng: np.random.Generator, accent: Accent = USUAL
+) -> Utterance:
     """`duration_s` (> 0) seconds of random words in this voice, clean, speech at -20 dBFS."""
     samples = round(duration_s * SAMPLE_RATE_HZ)
     frames = -(-samples // HOP) + 2  # one more at either end for the overlap
     timbre = timbre_of(voice)
-    words = babble(frames, timbre.syllables_per_s, rng)
+    words = babble(frames, timbre.syllables_per_s, rng, accent.vowels, accent.consonants)
     tremor = unsteady(frames, TREMOR_HZ, rng)
     roughness = unsteady(frames, ROUGHNESS_HZ, rng)
-    pitch_hz = _pitch(timbre, tremor, rng)
+    pitch_hz = _pitch(timbre, tremor, rng, accent)
     pulses = _pulses(pitch_hz, timbre, rng)
     noise = rng.standard_normal(frames * HOP, dtype=np.float32)
     loudness = np.exp(timbre.tremor_loudness * tremor + timbre.roughness * roughness)
-    sound = _shape(pulses, noise, words, timbre, loudness)[HOP : HOP + samples]
+    if accent.puffs:
+        noise *= _puffs(pitch_hz, accent.puffs)
+    sound = _shape(pulses, noise, words, timbre, loudness, accent)[HOP : HOP + samples]
     sound *= SPEECH_RMS / max(float(np.sqrt(np.mean(np.square(sound)))), 1e-9)
     mouth = words.mouth[1 : 1 + max(1, round(duration_s * FRAME_RATE_HZ))]
     return Utterance(within_range(sound), np.clip(mouth, 0, 1))
@@ -106,21 +111,30 @@ def unsteady(frames: int, rate_hz: float, rng: np.random.Generator) -> _Track:
     return np.sin(2 * np.pi * (turns + rng.random()) + drift).astype(np.float32)
 
 
-def _pitch(timbre: Timbre, tremor: _Track, rng: np.random.Generator) -> _Track:
-    """Pitch (Hz) of every frame. Accents swing over the voice's own range about once a second,
-    whatever the pace of the syllables; their timing and depth are the words' business."""
+def _pitch(timbre: Timbre, tremor: _Track, rng: np.random.Generator, accent: Accent) -> _Track:
+    """Pitch (Hz) of every frame. It swings over the voice's own range about once a second,
+    whatever the pace of the syllables; timing and depth are the words' business."""
     frames = len(tremor)
-    knots = max(2, round(frames / FRAME_RATE_HZ * 2.4) + 2)
+    knots = max(2, round(frames / FRAME_RATE_HZ * 2.4 * accent.pace) + 2)
     sign = np.where(np.arange(knots) % 2 == rng.integers(2), 1.0, -1.0)
     heights = sign * rng.uniform(0.85, 1.0, knots)
-    times = np.cumsum(rng.uniform(0.33, 0.51, knots)) * FRAME_RATE_HZ
+    times = np.cumsum(rng.uniform(0.33, 0.51, knots)) * (FRAME_RATE_HZ / accent.pace)
     times -= times[0] + rng.uniform(0, 0.3) * FRAME_RATE_HZ
     position = np.interp(np.arange(frames), times, np.arange(knots))
     low = np.minimum(position.astype(int), knots - 2)
     ease = 0.5 - 0.5 * np.cos(np.pi * (position - low))
-    accent = heights[low] + (heights[low + 1] - heights[low]) * ease
-    semitones = 0.5 * timbre.pitch_range_st * accent + timbre.tremor_st * tremor
+    swing = heights[low] + (heights[low + 1] - heights[low]) * ease
+    semitones = 0.5 * timbre.pitch_range_st * swing + timbre.tremor_st * tremor
+    if accent.sinking:
+        phrase = np.arange(frames) / (FRAME_RATE_HZ * accent.phrase_s) + rng.random()
+        semitones += timbre.pitch_range_st * accent.sinking * (0.5 - phrase % 1.0)
     return np.asarray(timbre.pitch_hz * 2 ** (semitones / 12), np.float32)
+
+
+def _puffs(pitch_hz: _Track, depth: float) -> Audio:
+    """How loud breath is in each sample, (frames * HOP,)."""
+    turns = np.cumsum(np.repeat(pitch_hz.astype(np.float64), HOP)) / SAMPLE_RATE_HZ
+    return np.asarray(1 + depth * np.cos(2 * np.pi * turns), np.float32)
 
 
 def _pulses(pitch_hz: _Track, timbre: Timbre, rng: np.random.Generator) -> Audio:
@@ -143,11 +157,14 @@ def _pulses(pitch_hz: _Track, timbre: Timbre, rng: np.random.Generator) -> Audio
     return np.bincount(index[inside], kernel[inside], samples).astype(np.float32)
 
 
-def _shape(pulses: Audio, noise: Audio, words: Babble, timbre: Timbre, loudness: _Track) -> _Track:
+def _shape(
+    pulses: Audio, noise: Audio, words: Babble, timbre: Timbre, loudness: _Track, accent: Accent
+) -> _Track:
     """Sources through the vocal tract, frame by frame with overlap-add; same length as `pulses`."""
     source, hiss = fft.rfft(overlapping(np.stack([pulses, noise])), FFT)
-    tract = _tract(words.formants_hz * timbre.formant_scale)
-    slope = 1 / np.sqrt(1 + np.square(FREQUENCY_HZ / 500))  # glottis -12, lips +6 dB per octave
+    tract = _tract(words.formants_hz * timbre.formant_scale, accent)
+    corner_hz = np.float32(500 * accent.slope)
+    slope = 1 / np.sqrt(1 + np.square(FREQUENCY_HZ / corner_hz))  # glottis -12, lips +6 dB/octave
     ratio = np.square(FREQUENCY_HZ / timbre.harmonics_end_hz)
     harmonic = slope / np.sqrt(1 + ratio * ratio)
     breathy = slope * ratio / np.sqrt(1 + ratio * ratio)
@@ -155,20 +172,21 @@ def _shape(pulses: Audio, noise: Audio, words: Babble, timbre: Timbre, loudness:
     voiced = (words.voiced * loudness)[:, None]
     spectrum = source * (tract * (voiced * harmonic))
     noise_gain = tract * (voiced * breathy + words.aspirated[:, None] * puff)
-    noise_gain += _friction(words, timbre.formant_scale)
+    noise_gain += np.float32(accent.friction) * _friction(words, timbre.formant_scale)
     spectrum += hiss * noise_gain
     return overlap_add(fft.irfft(spectrum, FFT)[:, :FRAME] * ROOT_HANN)
 
 
-def _tract(formants_hz: _Track) -> _Track:
+def _tract(formants_hz: _Track, accent: Accent) -> _Track:
     """Gain of the vocal tract, (frames, bins)."""
     gain = np.full((len(formants_hz), len(FREQUENCY_HZ)), 0.02, np.float32)
     for k, (peak, width_hz) in enumerate(zip(_FORMANT_GAIN, _FORMANT_WIDTH_HZ, strict=True)):
+        width_hz *= accent.width[k]
         x = (FREQUENCY_HZ - formants_hz[:, k, None]) * np.float32(2 / width_hz)
         x *= x
         x += 1
-        gain += np.float32(peak) / x
-    return gain
+        gain += np.float32(peak * accent.gain[k]) / x
+    return gain if accent.contrast == 1 else gain ** np.float32(accent.contrast)
 
 
 def _friction(words: Babble, formant_scale: float) -> _Track:

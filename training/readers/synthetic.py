@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from training import people, voice_family, voice_synthesis
+from training import accents, people, voice_family, voice_synthesis
+from training.accents import draw_accent
 from training.clips import Clip, Split
 from training.dataset import Dataset, Ratios
 from training.face_drawing import FaceDrawer
@@ -16,17 +17,17 @@ from training.media import Look
 from training.people import TEST_SEED, TRAITS, FaceTraits, VoiceTraits, draw_person
 from training.samples import Entry
 from training.scenes import Scene, draw_scene, pose_track
-from training.voice_synthesis import record, speak
+from training.voice_synthesis import Utterance, record, speak
 from vfd.types import Audio, Rgb
 
-VoiceFamily = Literal["source-filter", "additive"]
+VoiceFamily = Literal["source-filter", "accents", "additive"]
 _PREFIX: Final = "synthetic people "
 NAMES: Final[dict[VoiceFamily, str]] = {
     "source-filter": f"{_PREFIX}v{people.VERSION}.{voice_synthesis.VERSION}",
+    "accents": f"{_PREFIX}v{people.VERSION}.{voice_synthesis.VERSION}, accents v{accents.VERSION}",
     "additive": f"{_PREFIX}v{people.VERSION}.{voice_family.VERSION}, additive voices",
 }
-"""Of the data set by how voices are made; what people are trained on has source and filter."""
-_SPEAK: Final = {"source-filter": speak, "additive": voice_family.speak_additive}
+"""Of the data set by how voices are made; `accents`: as the first, with one of its own a clip."""
 DRAWN_FPS: Final = 15  # every picture is sent twice, at 30 a second: drawing is what costs
 SENT_TWICE: Final = 2
 _UNUSED: Final = Ratios(1, 1, 1)  # the splits are fixed
@@ -60,8 +61,7 @@ class DrawnMedia:
     def sound(self, max_s: float) -> Audio:
         rng = np.random.default_rng((*self.seed, 1))
         voice = draw_person(self.voice).voice
-        spoken = _SPEAK[self.family](voice, min(max_s, self.duration_s), rng)
-        return record(spoken.audio, rng)
+        return record(_speak(self.family, voice, min(max_s, self.duration_s), rng).audio, rng)
 
     def looks(self, times_s: Sequence[float], run: int) -> Iterator[Look]:
         scene = draw_scene(np.random.default_rng((*self.seed, 2)))
@@ -130,6 +130,18 @@ def is_synthetic(dataset: str) -> bool:
 def person_seed_of_voice(clip: Clip) -> int:
     """Who speaks in a synthetic clip; its face is that of `clip.identity`."""
     return int(clip.donors[0] if clip.fake else clip.identity)
+
+
+def _speak(
+    family: VoiceFamily, voice: VoiceTraits, duration_s: float, rng: np.random.Generator
+) -> Utterance:
+    match family:
+        case "source-filter":
+            return speak(voice, duration_s, rng)
+        case "accents":
+            return speak(voice, duration_s, rng, draw_accent(rng))
+        case "additive":
+            return voice_family.speak_additive(voice, duration_s, rng)
 
 
 def _row(traits: VoiceTraits | FaceTraits) -> list[float]:
