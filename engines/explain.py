@@ -18,13 +18,13 @@ from engines.engine import Engine
 FACE_GRID: Final = (14, 14)  # cells of 16 x 16 pixels
 VOICE_GRID: Final = (16, 15)  # for stft512: cells of 500 Hz by 200 ms
 BLOCK_CELLS: Final = 3  # what is hidden is made of squares of this many cells
-HIDDEN_SHARE: Final = 0.25
+HIDDEN_SHARE: Final = 0.5
 MASKS: Final = 320
-"""Each cell is hidden in some 80 and seen in 240: what the others do averages out."""
+"""Each cell is hidden in half of them: what the others do averages out."""
 
 Map = NDArray[np.float32]
 """(rows, columns): how much lower the similarity is when this part is hidden than when it is seen,
-in the mean over random hidings of a quarter of the picture. Positive where the part speaks for the
+in the mean over random hidings of half of the picture. Positive where the part speaks for the
 match, negative where it speaks against it; in units of cosine."""
 
 

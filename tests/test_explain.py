@@ -121,7 +121,7 @@ def test_hiding_covers_the_cells_with_what_says_nothing() -> None:
 
 # Faithfulness on trained weights
 
-PEOPLE = 4
+PEOPLE = 8
 SHARE = 0.2
 DRAWS = 8
 
