@@ -11,12 +11,14 @@ from training.readers.synthetic import (
     NAMES,
     Amounts,
     DrawnMedia,
+    VoiceFamily,
     person_seed_of_voice,
     person_seeds,
     read_synthetic,
     trait_table,
 )
 from training.splits import apply_splits, draw_splits
+from vfd.speech import speech_share
 from vfd.types import SAMPLE_RATE_HZ
 
 FEW = Amounts(train=6, validation=2, test=3, clips=2, fakes=1, clip_s=1.5)
@@ -72,6 +74,14 @@ def test_every_family_says_something_else_in_the_same_room() -> None:
         assert np.abs(one - other).mean() > 0.001
     names = [read_synthetic(Amounts(2, 0, 0, family=family), 1).name for family in NAMES]
     assert names == list(dict.fromkeys(NAMES.values()))
+
+
+@pytest.mark.parametrize("family", NAMES)
+def test_the_speech_detector_takes_every_family_for_speech(family: VoiceFamily) -> None:
+    people = [DrawnMedia(seed, seed, (seed,), 3.0, family) for seed in range(12)]
+    shares = [speech_share(person.sound(3.0)) for person in people]
+    assert np.mean(shares) > 0.9
+    assert min(shares) > 0.7
 
 
 def test_traits_are_those_of_the_seeds() -> None:

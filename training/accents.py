@@ -1,11 +1,11 @@
 """How synthetic people speak beside who they are: another language, another way to say it, another
 machine that says it.
 
-The first family of voices has one accent, and a model that has heard no other takes part of it for
-the person: vowels that lie elsewhere pass for another length of the vocal tract. `draw_accent`
-draws one for every clip, around the usual one, so that only what the traits move in all of them
-tells who speaks. The second family, on which that is tested, is none of them
-(`training.voice_family`).
+The first family of voices has one accent, and a model that has heard no other may take part of it
+for the person: vowels that lie elsewhere could pass for another length of the vocal tract.
+`draw_accent` draws one for every clip, around the usual one, so that only what the traits move in
+all of them tells who speaks. The second family, for tests, is none of them
+(`training.voice_family`). No model has been trained on accents yet.
 """
 
 from dataclasses import dataclass, replace

@@ -180,12 +180,12 @@ def _shape(
 def _tract(formants_hz: _Track, accent: Accent) -> _Track:
     """Gain of the vocal tract, (frames, bins)."""
     gain = np.full((len(formants_hz), len(FREQUENCY_HZ)), 0.02, np.float32)
-    for k, (peak, width_hz) in enumerate(zip(_FORMANT_GAIN, _FORMANT_WIDTH_HZ, strict=True)):
-        width_hz *= accent.width[k]
-        x = (FREQUENCY_HZ - formants_hz[:, k, None]) * np.float32(2 / width_hz)
+    factors = zip(_FORMANT_GAIN, accent.gain, _FORMANT_WIDTH_HZ, accent.width, strict=True)
+    for k, (peak, louder, width_hz, wider) in enumerate(factors):
+        x = (FREQUENCY_HZ - formants_hz[:, k, None]) * np.float32(2 / (width_hz * wider))
         x *= x
         x += 1
-        gain += np.float32(peak * accent.gain[k]) / x
+        gain += np.float32(peak * louder) / x
     return gain if accent.contrast == 1 else gain ** np.float32(accent.contrast)
 
 
